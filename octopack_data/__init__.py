@@ -1,0 +1,1 @@
+"""CommitPack, CommitPackFT and the other training sets, from raw sources to training files."""

@@ -1,0 +1,1 @@
+"""Run untrusted programs in six languages safely and fast."""
