@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Starts a Docker daemon where none answers (as root), and waits until it does.
+set -euo pipefail
+
+docker info >/dev/null 2>&1 && exit 0
+command -v dockerd >/dev/null || { echo "no Docker daemon: apt-get install docker.io, then again" >&2; exit 2; }
+[ "$(id -u)" -eq 0 ] || { echo "the Docker daemon does not answer: sudo systemctl start docker, then again" >&2; exit 2; }
+log=${TMPDIR:-/tmp}/dockerd.log
+echo "== starting dockerd (log: $log)"
+rm -f /var/run/docker.pid
+setsid nohup dockerd >"$log" 2>&1 </dev/null &
+for _ in $(seq 60); do
+  docker info >/dev/null 2>&1 && exit 0
+  sleep 1
+done
+tail -n 20 "$log" >&2
+echo "dockerd did not come up within a minute; its last lines are above" >&2
+exit 2
