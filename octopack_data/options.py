@@ -1,0 +1,218 @@
+"""The command line options that all data steps share, and the one way to run a step with them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from octopack_data.errors import DataError
+from octopack_data.executors import Cluster, Executor, submit
+from octopack_data.pipeline import (
+    STATE_FOLDER,
+    Job,
+    Progress,
+    Step,
+    Summary,
+    Unit,
+    check_output,
+    cpu_count,
+    find_row,
+    parse_share,
+    pending,
+    run_units,
+    summarise,
+    take_share,
+)
+from octopack_data.shards import ShardFormat
+
+_INPUT_HELP = (
+    "Shard or folder of shards (*.jsonl, .jsonl.gz, .jsonl.zst, .parquet), hub files as hf://datasets/ORG/NAME/..."
+)
+
+Inputs = Annotated[list[str], typer.Argument(help=_INPUT_HELP, show_default=False)]
+Output = Annotated[Path, typer.Option("--output", "-o", help="Folder of the results.", show_default=False)]
+Format = Annotated[ShardFormat, typer.Option("--format", help="Format of the output shards.")]
+Workers = Annotated[int, typer.Option(help="Processes on this machine; 0 takes one for each core.", min=0)]
+Share = Annotated[str, typer.Option("--shard", help="Do part i of n (i from 0), for job arrays.", metavar="i/n")]
+Where = Annotated[Executor, typer.Option("--executor", help="Run here, or through datatrove on Slurm or Ray.")]
+Tasks = Annotated[int, typer.Option(help="Cluster tasks the shards are spread over.", min=1)]
+Partition = Annotated[str, typer.Option(help="Slurm partition.")]
+TimeLimit = Annotated[str, typer.Option("--time", help="Slurm time limit of a task.")]
+Limit = Annotated[int | None, typer.Option(help="Take only the first N rows of every shard.", min=1)]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; write nothing.")]
+KeepDropped = Annotated[bool, typer.Option("--keep-dropped", help="Write dropped rows and reasons to _dropped/.")]
+Explain = Annotated[str, typer.Option(help="Say which rules the row with this id passes.", metavar="ROW_ID")]
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """The values of the shared options."""
+
+    output: Path
+    kind: ShardFormat = ShardFormat.JSONL
+    workers: int = 1
+    share: str = ""
+    executor: Executor = Executor.LOCAL
+    tasks: int = 16
+    partition: str = ""
+    time: str = "24:00:00"
+    limit: int | None = None
+    dry_run: bool = False
+    keep_dropped: bool = False
+    explain: str = ""
+    sbatch: dict[str, str] = field(default_factory=dict)
+
+
+@contextmanager
+def user_errors() -> Iterator[None]:
+    """Turn a `DataError` into one line on standard error and exit code 2."""
+    try:
+        yield
+    except DataError as error:
+        Console(stderr=True).print(f"[bold red]error:[/] {_escape(str(error))}", soft_wrap=True, highlight=False)
+        raise typer.Exit(2) from None
+    except KeyboardInterrupt:
+        Console(stderr=True).print("interrupted; finished shards are kept, run the same command again to continue")
+        raise typer.Exit(130) from None
+
+
+def _escape(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
+
+
+def run_step(step: Step, units: Sequence[Unit], options: RunOptions, console: Console | None = None) -> Summary | None:
+    """Run a step over units as the shared options say: explain, dry run, cluster, job array share, or processes.
+
+    Returns:
+        The state of the output folder, or None where nothing was run (explanation, dry run, Slurm).
+
+    Raises:
+        DataError: anything the user can mend.
+    """
+    console = console or Console(stderr=True)
+    job = Job(step, options.output, options.kind, options.limit, options.keep_dropped)
+    if options.explain:
+        _print_explanation(step, units, options.explain)
+        return None
+    mine = take_share(units, *parse_share(options.share)) if options.share else list(units)
+    check_output(job, units)
+    missing = pending(job, mine)
+    if options.dry_run:
+        _print_plan(job, units, mine, missing)
+        return None
+    if options.executor is not Executor.LOCAL:
+        if options.share:
+            raise DataError("--shard and --executor exclude each other: the executor gives each task its share")
+        workers = options.workers if options.workers > 1 else -1
+        cluster = Cluster(options.tasks, workers, options.partition, options.time, sbatch=dict(options.sbatch))
+        console.print(submit(options.executor, job, units, cluster), highlight=False, soft_wrap=True)
+        if options.executor is Executor.SLURM:
+            return None
+    else:
+        with progress(console, step.name, missing) as report:
+            run_units(job, missing, options.workers or cpu_count(), report)
+    summary = summarise(job, units)
+    print_summary(job, summary, done_before=len(mine) - len(missing), console=console)
+    return summary
+
+
+@contextmanager
+def progress(console: Console, title: str, units: Sequence[Unit]) -> Iterator[Callable[[Progress], None]]:
+    """Show a bar over the bytes of the input, with rows/s, MB/s and the time left."""
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    total = sum(path.stat().st_size for unit in units for path in unit.inputs if path.is_file())
+    began = time.monotonic()
+    rows = size = 0
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[rate]}"))
+    with Bar(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(title, total=total or None, rate="")
+
+        def report(done: Progress) -> None:
+            nonlocal rows, size
+            rows += done.rows
+            size += done.bytes_read
+            bar.update(task, advance=done.bytes_read, rate=_rate(rows, size, time.monotonic() - began))
+
+        yield report
+    if rows:
+        seconds = time.monotonic() - began
+        console.print(f"{title}: {rows:,} rows in {seconds:,.1f} s ({_rate(rows, size, seconds)})", highlight=False)
+
+
+def _rate(rows: int, size: int, seconds: float) -> str:
+    seconds = max(seconds, 1e-6)
+    return f"{rows / seconds:,.0f} rows/s, {size / seconds / 1e6:,.1f} MB/s"
+
+
+def print_summary(job: Job, summary: Summary, done_before: int, console: Console) -> None:
+    """Print the funnel: rows dropped by each rule and rows left after it."""
+    counts = summary.statistics
+    if summary.missing:
+        console.print(
+            f"{summary.units - summary.missing} of {summary.units} shards are there; "
+            "the manifest is written when all are",
+            highlight=False,
+        )
+    table = Table(title=f"{job.step.name}: rows left after each rule", title_justify="left")
+    table.add_column("rule")
+    table.add_column("dropped", justify="right")
+    table.add_column("left", justify="right")
+    table.add_row("(rows read)", "", f"{counts.rows_in:,}")
+    for reason, dropped, left in counts.funnel(job.step.reasons):
+        table.add_row(reason, f"{dropped:,}", f"{left:,}")
+    Console().print(table)
+    if done_before:
+        console.print(f"{done_before} shard(s) were there already and up to date", highlight=False)
+    if counts.broken:
+        example = summary.broken_examples[0]
+        console.print(
+            f"[yellow]{counts.broken:,} broken line(s)[/] kept aside in {_escape(str(job.output / '_broken'))}; "
+            f"first: {_escape(str(example['file']))} line {example['line']}: {_escape(str(example['error']))}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    console.print(f"{counts.rows_out:,} rows in {_escape(str(job.output))}", highlight=False, soft_wrap=True)
+
+
+def _print_plan(job: Job, units: Sequence[Unit], mine: Sequence[Unit], missing: Sequence[Unit]) -> None:
+    console = Console()
+    names = {unit.name for unit in missing}
+    size = sum(path.stat().st_size for unit in missing for path in unit.inputs)
+    console.print(f"step    {job.step.name} (configuration {job.config_hash()[:12]})", highlight=False)
+    console.print(f"output  {_escape(str(job.output))} as {job.kind.value}", highlight=False, soft_wrap=True)
+    console.print(
+        f"shards  {len(units)} in all, {len(mine)} in this share, {len(missing)} to do ({size / 1e6:,.1f} MB)",
+        highlight=False,
+    )
+    for unit in mine[:20]:
+        console.print(f"  {'to do' if unit.name in names else 'done '}  {_escape(unit.name)}", highlight=False)
+    if len(mine) > 20:
+        console.print(f"  ... and {len(mine) - 20} more", highlight=False)
+
+
+def _print_explanation(step: Step, units: Sequence[Unit], row_id: str) -> None:
+    unit, row = find_row(units, step.row_id, row_id)
+    table = Table(title=f"{row_id} in {unit.name}", title_justify="left")
+    for name in ("rule", "", "decided on"):
+        table.add_column(name)
+    for judgement in step.explain(row):
+        mark = "[green]passes[/]" if judgement.passed else "[red]DROPS[/]"
+        table.add_row(_escape(judgement.rule), mark, _escape(judgement.detail))
+    Console().print(table)
+
+
+def state_folder(output: Path) -> Path:
+    """Return the folder of records beside the results."""
+    return output / STATE_FOLDER

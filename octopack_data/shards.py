@@ -1,0 +1,458 @@
+"""Shards of rows on disk: JSON lines (plain, gzip, zstd) and parquet, read in bounded batches, written atomically."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import io
+import os
+import zlib
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+import orjson
+
+from octopack_data.errors import DataError
+
+BATCH_BYTES = 8 << 20
+"""Uncompressed bytes of rows in memory at a time."""
+
+MAX_LINE_BYTES = 256 << 20
+"""A longer line cannot be a row of source code; it is reported as broken and not held in memory."""
+
+PARQUET_ROWS = 1000
+"""Rows of one parquet row group written, and of one batch read: code rows are a few kilobytes each."""
+
+_READ_BYTES = 1 << 20
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+class ShardFormat(str, Enum):
+    """How rows are stored in an output shard."""
+
+    JSONL = "jsonl"
+    JSONL_GZ = "jsonl.gz"
+    JSONL_ZST = "jsonl.zst"
+    PARQUET = "parquet"
+
+
+_SUFFIXES = {
+    ".jsonl": ShardFormat.JSONL,
+    ".json": ShardFormat.JSONL,
+    ".jsonl.gz": ShardFormat.JSONL_GZ,
+    ".json.gz": ShardFormat.JSONL_GZ,
+    ".jsonl.zst": ShardFormat.JSONL_ZST,
+    ".json.zst": ShardFormat.JSONL_ZST,
+    ".parquet": ShardFormat.PARQUET,
+}
+
+
+def shard_suffix(path: Path) -> str | None:
+    """Return the suffix of `path` that makes it a shard (`.jsonl.zst`, `.parquet`, ...), or None."""
+    name = path.name.lower()
+    fitting = [suffix for suffix in _SUFFIXES if name.endswith(suffix) and len(name) > len(suffix)]
+    return path.name[-max(map(len, fitting)) :] if fitting else None
+
+
+def shard_format(path: Path) -> ShardFormat:
+    """Return the format that the name of `path` announces.
+
+    Raises:
+        DataError: the name ends with none of the known suffixes.
+    """
+    suffix = shard_suffix(path)
+    if suffix is None:
+        raise DataError(f"{path}: unknown kind of file; shards are named {', '.join(_SUFFIXES)}")
+    return _SUFFIXES[suffix.lower()]
+
+
+# ---------------------------------------------------------------------------------------------------------- reading
+
+
+class Fingerprint:
+    """Content hash and size of a file, taken while it is read so that no byte is read twice."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+        self.size = 0
+
+    def update(self, data: bytes) -> None:
+        """Take in the next bytes."""
+        self._digest.update(data)
+        self.size += len(data)
+
+    def hexdigest(self) -> str:
+        """Return the SHA-256 of all bytes so far."""
+        return self._digest.hexdigest()
+
+
+def fingerprint_of(path: Path) -> Fingerprint:
+    """Read `path` whole and return its fingerprint."""
+    fingerprint = Fingerprint()
+    with path.open("rb") as file:
+        while data := file.read(_READ_BYTES):
+            fingerprint.update(data)
+    return fingerprint
+
+
+@dataclass(frozen=True, slots=True)
+class LongLine:
+    """Stands for a line above `MAX_LINE_BYTES`, which is never held in memory whole."""
+
+    size: int
+
+
+class _Decompressor(Protocol):
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+    def decompress(self, data: bytes, /) -> bytes: ...
+
+
+def _decompressed(chunks: Iterable[bytes], start: Callable[[], _Decompressor], path: Path) -> Iterator[bytes]:
+    """Yield the contents of one or more compressed frames; a file cut short is an error, never a short result."""
+    decompressor = start()
+    begun = False
+    try:
+        for chunk in chunks:
+            while chunk:
+                if decompressor.eof:
+                    decompressor, begun = start(), False
+                begun = True
+                yield decompressor.decompress(chunk)
+                chunk = decompressor.unused_data if decompressor.eof else b""
+    except DataError:
+        raise
+    except Exception as error:  # zlib.error and zstandard.ZstdError share no base class
+        raise DataError(f"{path}: not a readable {shard_format(path).value} file ({error}); fetch it again") from error
+    if begun and not decompressor.eof:
+        raise DataError(f"{path}: the compressed file ends in the middle; fetch it again")
+
+
+def _start_gzip() -> _Decompressor:
+    return zlib.decompressobj(wbits=31)
+
+
+def _start_zstd() -> _Decompressor:
+    import zstandard
+
+    return zstandard.ZstdDecompressor(max_window_size=1 << 31).decompressobj()
+
+
+def _file_chunks(path: Path, fingerprint: Fingerprint) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(_READ_BYTES):
+            fingerprint.update(chunk)
+            yield chunk
+
+
+def _line_batches(chunks: Iterable[bytes], batch_bytes: int) -> Iterator[list[bytes | LongLine]]:
+    """Cut a stream of bytes into lists of lines without their ends, each list about `batch_bytes` long."""
+    held: list[bytes] = []
+    size = 0
+    complete = False  # whether `held` has a line end in it
+    passed_over = 0  # bytes of a line above the limit
+    first = True
+    for chunk in chunks:
+        if first:
+            chunk = chunk.removeprefix(_BYTE_ORDER_MARK)
+            first = False
+        if passed_over:
+            end = chunk.find(b"\n")
+            if end < 0:
+                passed_over += len(chunk)
+                continue
+            yield [LongLine(passed_over + end)]
+            passed_over, chunk = 0, chunk[end + 1 :]
+        held.append(chunk)
+        size += len(chunk)
+        complete = complete or b"\n" in chunk
+        if complete and size >= batch_bytes:
+            lines: list[bytes | LongLine] = [*b"".join(held).split(b"\n")]
+            rest = lines.pop()
+            assert isinstance(rest, bytes)
+            yield lines
+            held, size, complete = [rest], len(rest), False
+        if not complete and size > MAX_LINE_BYTES:
+            passed_over, held, size = size, [], 0
+    if passed_over:
+        yield [LongLine(passed_over)]
+    if last := b"".join(held):
+        yield [*last.removesuffix(b"\n").split(b"\n")]
+
+
+def read_lines(
+    path: Path, *, fingerprint: Fingerprint | None = None, batch_bytes: int = BATCH_BYTES
+) -> Iterator[list[bytes | LongLine]]:
+    """Yield the rows of a shard as lists of raw JSON lines without line ends, one bounded list at a time.
+
+    Parquet rows are turned into JSON lines. A line longer than `MAX_LINE_BYTES` is yielded as a `LongLine`.
+
+    Args:
+        path: the shard; its name says the format.
+        fingerprint: takes in the bytes of the file as they are read (all of them once the iterator is exhausted).
+        batch_bytes: uncompressed bytes in one list, about.
+
+    Raises:
+        DataError: the file is missing, damaged or cut short.
+    """
+    fingerprint = fingerprint or Fingerprint()
+    kind = shard_format(path)
+    try:
+        if kind is ShardFormat.PARQUET:
+            yield from _parquet_lines(path, fingerprint)
+            return
+        chunks = _file_chunks(path, fingerprint)
+        if kind is ShardFormat.JSONL_GZ:
+            chunks = _decompressed(chunks, _start_gzip, path)
+        elif kind is ShardFormat.JSONL_ZST:
+            chunks = _decompressed(chunks, _start_zstd, path)
+        yield from _line_batches(chunks, batch_bytes)
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file") from error
+
+
+def _parquet_lines(path: Path, fingerprint: Fingerprint) -> Iterator[list[bytes | LongLine]]:
+    import pyarrow as pa  # type: ignore[import-untyped]
+    import pyarrow.parquet as pq  # type: ignore[import-untyped]
+
+    for chunk in _file_chunks(path, fingerprint):
+        del chunk  # parquet is read from its end; the content hash needs a pass of its own
+    try:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=PARQUET_ROWS):
+                yield [orjson.dumps(row, default=str) for row in batch.to_pylist()]
+    except pa.ArrowException as error:
+        raise DataError(f"{path}: not a readable parquet file ({error}); fetch it again") from error
+
+
+# ---------------------------------------------------------------------------------------------------------- writing
+
+
+def explain_os_error(error: OSError, path: Path) -> DataError:
+    """Say in one line what the operating system refused, and what mends it."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DataError(
+            f"{path}: the disk is full; nothing half-written was kept. Free some space and run the same command again: "
+            "it continues with what is missing"
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return DataError(f"{path}: cannot write here ({error.strerror}); choose another folder or mend its permissions")
+    return DataError(f"{path}: {error.strerror or error}")
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in `folder` durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file for writing that appears under its name only when whole and on disk.
+
+    Whatever happens before the end of the block - an exception, a full disk, `kill -9` - leaves what was at `path`.
+
+    Raises:
+        DataError: the operating system refused (disk full, no permission).
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise explain_os_error(error, path) from error
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a small file whole or not at all."""
+    with atomic_file(path) as file:
+        file.write(data)
+
+
+class RowWriter(Protocol):
+    """Where the lines of one output file go."""
+
+    def write(self, lines: Sequence[bytes]) -> None:
+        """Append rows, given as JSON lines without line ends."""
+
+    def close(self) -> None:
+        """Finish the file and bring it to disk."""
+
+
+class _JsonLines:
+    """JSON lines, compressed or not; opening it again appends (a further gzip member or zstd frame)."""
+
+    def __init__(self, path: Path, kind: ShardFormat) -> None:
+        self._file = path.open("ab")
+        self._stream: Any = self._file
+        if kind is ShardFormat.JSONL_GZ:
+            import gzip
+
+            # No name and no time in the header: the same rows must give the same bytes.
+            self._stream = gzip.GzipFile(filename="", mode="ab", fileobj=self._file, compresslevel=6, mtime=0)
+        elif kind is ShardFormat.JSONL_ZST:
+            import zstandard
+
+            self._stream = zstandard.ZstdCompressor(level=3).stream_writer(self._file, closefd=False)
+
+    def write(self, lines: Sequence[bytes]) -> None:
+        if lines:
+            self._stream.write(b"\n".join(lines) + b"\n")
+
+    def close(self) -> None:
+        try:
+            if self._stream is not self._file:
+                self._stream.close()
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        finally:
+            self._file.close()
+
+
+class _Parquet:
+    """Parquet with the columns of the first rows; text columns stay text whatever the first rows hold."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._rows: list[dict[str, Any]] = []
+        self._writer: Any = None
+
+    def write(self, lines: Sequence[bytes]) -> None:
+        self._rows.extend(map(orjson.loads, lines))
+        while len(self._rows) >= PARQUET_ROWS:
+            self._write_group(self._rows[:PARQUET_ROWS])
+            self._rows = self._rows[PARQUET_ROWS:]
+
+    def _write_group(self, rows: list[dict[str, Any]]) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            if self._writer is None:
+                schema = pa.Table.from_pylist(rows).schema
+                schema = pa.schema(
+                    [pa.field(f.name, pa.string() if pa.types.is_null(f.type) else f.type) for f in schema]
+                )
+                self._writer = pq.ParquetWriter(self._path, schema, compression="zstd")
+            table = pa.Table.from_pylist(rows, schema=self._writer.schema)
+        except pa.ArrowException as error:
+            raise DataError(
+                f"{self._path.name}: rows do not fit one parquet table ({error}); write them as --format jsonl.zst"
+            ) from error
+        self._writer.write_table(table)
+
+    def close(self) -> None:
+        if self._rows or self._writer is None:
+            self._write_group(self._rows)
+        self._rows = []
+        self._writer.close()
+        descriptor = os.open(self._path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def open_writer(path: Path, kind: ShardFormat) -> RowWriter:
+    """Open `path` for rows; JSON lines are appended to what is there, parquet starts afresh."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return _Parquet(path) if kind is ShardFormat.PARQUET else _JsonLines(path, kind)
+
+
+@dataclass(slots=True)
+class RoutedWriter:
+    """Writes rows to one file for each route (a part of the output such as a language).
+
+    At most `max_open` files are open; the least recently used one is closed and continued later, so that 350 languages
+    need neither 350 compressors nor 350 file handles. The choice depends on the rows alone: same rows, same bytes.
+    """
+
+    path: Callable[[str], Path]
+    kind: ShardFormat
+    max_open: int = 64
+    _open: OrderedDict[str, RowWriter] = field(default_factory=OrderedDict)
+
+    def write(self, route: str, lines: Sequence[bytes]) -> None:
+        """Append lines to the file of a route."""
+        writer = self._open.get(route)
+        if writer is None:
+            if self.kind is not ShardFormat.PARQUET and len(self._open) >= self.max_open:
+                self._open.popitem(last=False)[1].close()
+            writer = self._open[route] = open_writer(self.path(route), self.kind)
+        self._open.move_to_end(route)
+        writer.write(lines)
+
+    def close(self) -> None:
+        """Finish every file."""
+        while self._open:
+            self._open.popitem(last=False)[1].close()
+
+
+def count_rows(path: Path) -> int:
+    """Return the number of rows of a shard (blank lines are none)."""
+    return sum(1 for lines in read_lines(path) for line in lines if isinstance(line, LongLine) or line.strip())
+
+
+def iter_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the parsed rows of a small shard.
+
+    Raises:
+        DataError: a line is not a JSON object; the message names the line.
+    """
+    number = 0
+    for lines in read_lines(path):
+        for line in lines:
+            number += 1
+            if isinstance(line, bytes) and not line.strip():
+                continue
+            try:
+                row = orjson.loads(line if isinstance(line, bytes) else b"")
+            except orjson.JSONDecodeError as error:
+                raise DataError(f"{path}, line {number}: not JSON ({error}); mend or remove the line") from error
+            if not isinstance(row, dict):
+                raise DataError(f"{path}, line {number}: a row must be a JSON object, this is {type(row).__name__}")
+            yield row
+
+
+def dump_rows(rows: Iterable[dict[str, Any]]) -> bytes:
+    """Return rows as JSON lines in UTF-8."""
+    buffer = io.BytesIO()
+    for row in rows:
+        buffer.write(orjson.dumps(row))
+        buffer.write(b"\n")
+    return buffer.getvalue()
+
+
+def compress(data: bytes, kind: ShardFormat) -> bytes:
+    """Return `data` as the contents of a JSON lines file of the given kind, deterministically."""
+    if kind is ShardFormat.JSONL:
+        return data
+    if kind is ShardFormat.JSONL_GZ:
+        import gzip
+
+        return gzip.compress(data, compresslevel=6, mtime=0)
+    if kind is ShardFormat.JSONL_ZST:
+        import zstandard
+
+        return zstandard.ZstdCompressor(level=3).compress(data)
+    raise DataError("parquet cannot be made from raw lines; use --format jsonl.zst")
