@@ -88,14 +88,23 @@ def read_descriptions(path: str | os.PathLike[str], problems: ProblemSet) -> Des
         generations = json.loads(text)
     except ValueError as error:
         raise UserError(f"{file} is not JSON: {error}") from None
+    return of_generations(generations, problems, str(file))
+
+
+def of_generations(generations: Any, problems: ProblemSet, where: str = "the descriptions") -> Descriptions:
+    """Descriptions in the shape of the reference's generations files: by problem, in order, a list of strings.
+
+    Raises:
+        UserError: They have another shape, or there are more than problems.
+    """
     if not isinstance(generations, list):
-        raise UserError(f"{file} must hold a list of lists of strings, not a {type(generations).__name__}")
+        raise UserError(f"{where} must hold a list of lists of strings, not a {type(generations).__name__}")
     for index, candidates in enumerate(generations):
         if not isinstance(candidates, list) or not all(isinstance(text, str) for text in candidates):
-            raise UserError(f"{file}: item {index} must be a list of strings (the descriptions of problem {index})")
+            raise UserError(f"{where}: item {index} must be a list of strings (the descriptions of problem {index})")
     if len(generations) > len(problems):
         raise UserError(
-            f"{file} holds descriptions of {len(generations)} problems, but {problems.dataset} ({problems.language}) "
+            f"{where} holds descriptions of {len(generations)} problems, but {problems.dataset} ({problems.language}) "
             f"has {len(problems)}; give descriptions of the same dataset"
         )
     return in_order(generations, problems)

@@ -155,7 +155,7 @@ class ProblemSet(Sequence[Problem]):
         of the rows does. Joined descriptions are not part of it.
         """
         digest = hashlib.sha256()
-        for problem in self.problems:
+        for problem in (problem for problem in self.problems if not problem.candidate):
             row = dataclasses.replace(problem, description=None, candidate=None).to_row()
             digest.update(json.dumps(row, sort_keys=True).encode("ascii") + b"\n")
         return digest.hexdigest()
