@@ -1,0 +1,221 @@
+"""The folder of a training run: recipe, data manifest, versions, checkpoints, final weights, metrics and loss curve."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from octopack_train.errors import TrainingError
+from octopack_train.recipe import Recipe, build_recipe
+
+_PACKAGES = (
+    "octopack", "torch", "transformers", "trl", "peft", "accelerate", "datasets", "tokenizers", "safetensors",
+    "bitsandbytes", "deepspeed", "liger-kernel", "vllm",
+)  # fmt: skip
+_FREE_TO_CHANGE = frozenset({"output", "launch"})
+"""Sections of a recipe that a resumed run may change: where it runs, not what it computes."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths of one run.
+
+    Attributes:
+        path: the folder (`output` of the recipe).
+    """
+
+    path: Path
+
+    @property
+    def recipe_file(self) -> Path:
+        """The recipe as run."""
+        return self.path / "recipe.yaml"
+
+    @property
+    def manifest_file(self) -> Path:
+        """What the run was trained on."""
+        return self.path / "data.json"
+
+    @property
+    def versions_file(self) -> Path:
+        """Versions of the packages that matter, Python, and the devices."""
+        return self.path / "versions.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the trainer's checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def adapter(self) -> Path:
+        """Final adapter and tokenizer, of a run with a `lora` section."""
+        return self.path / "adapter"
+
+    @property
+    def model(self) -> Path:
+        """Final weights and tokenizer, of a run without adapters."""
+        return self.path / "model"
+
+    @property
+    def merged(self) -> Path:
+        """The adapter merged into its base."""
+        return self.path / "merged"
+
+    @property
+    def metrics_file(self) -> Path:
+        """One JSON object a log line."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def plot_file(self) -> Path:
+        """The loss curve."""
+        return self.path / "loss.png"
+
+    @property
+    def card_file(self) -> Path:
+        """The model card."""
+        return self.path / "README.md"
+
+    @property
+    def final(self) -> Path:
+        """Adapter or model, whichever the finished run has.
+
+        Raises:
+            TrainingError: the run has neither: it did not finish.
+        """
+        for folder in (self.adapter, self.model):
+            if folder.is_dir():
+                return folder
+        raise TrainingError(f"{self.path} holds no finished training run: there is neither adapter/ nor model/ in it.")
+
+    def recipe(self) -> Recipe:
+        """Return the recipe as run.
+
+        Raises:
+            TrainingError: the folder is not one of a training run.
+        """
+        import yaml
+
+        if not self.recipe_file.is_file():
+            raise TrainingError(f"{self.path} is not the folder of a training run: it has no recipe.yaml.")
+        return build_recipe(yaml.safe_load(self.recipe_file.read_text(encoding="utf-8")))
+
+    def begin(self, recipe: Recipe, *, fresh: bool) -> Path | None:
+        """Make the folder ready and return the checkpoint to resume from, if there is one.
+
+        Raises:
+            TrainingError: the folder belongs to another recipe, or is not empty and not one of a run.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise TrainingError(f"output={self.path} is a file: choose another output.")
+        if self.recipe_file.exists() and not fresh:
+            changed = _differences(self.recipe(), recipe)
+            if changed:
+                raise TrainingError(
+                    f"{self.path} belongs to a run with other settings ({', '.join(changed)}): "
+                    "choose another output=..., or start over with --fresh."
+                )
+        elif self.path.is_dir() and any(self.path.iterdir()) and not self.recipe_file.exists():
+            raise TrainingError(f"{self.path} is not empty and not a training run: choose another output=...")
+        if fresh and self.recipe_file.exists():
+            _remove_run(self)
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_text(self.recipe_file, recipe.to_yaml())
+        write_text(self.versions_file, json.dumps(versions(), indent=2) + "\n")
+        return self.last_checkpoint()
+
+    def last_checkpoint(self) -> Path | None:
+        """Return the latest checkpoint that was written to its end.
+
+        The trainer writes `trainer_state.json` last: a checkpoint without a readable one was cut short by a kill.
+        """
+        if not self.checkpoints.is_dir():
+            return None
+        found = sorted(self.checkpoints.glob("checkpoint-*"), key=lambda folder: int(folder.name.rpartition("-")[2]))
+        for folder in reversed(found):
+            try:
+                json.loads((folder / "trainer_state.json").read_text(encoding="utf-8"))
+            except (OSError, ValueError):
+                continue
+            return folder
+        return None
+
+    def write_metrics(self, history: Sequence[Mapping[str, Any]]) -> None:
+        """Write `metrics.jsonl` and, where matplotlib is installed, the loss curve."""
+        write_text(self.metrics_file, "".join(json.dumps(dict(entry)) + "\n" for entry in history))
+        if find_spec("matplotlib") is not None:
+            plot_loss(history, self.plot_file)
+
+
+def plot_loss(history: Sequence[Mapping[str, Any]], target: Path) -> None:
+    """Draw training and evaluation loss over the steps."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    for key, label in (("loss", "training"), ("eval_loss", "evaluation")):
+        points = [(entry["step"], entry[key]) for entry in history if key in entry]
+        if points:
+            axes.plot(*zip(*points, strict=True), label=label, marker="o" if key == "eval_loss" else None)
+    axes.set(xlabel="step", ylabel="loss per token (nats)")
+    axes.legend()
+    axes.grid(alpha=0.3)
+    partial = target.with_suffix(".partial.png")
+    figure.savefig(partial, dpi=120)
+    partial.replace(target)
+
+
+def versions() -> dict[str, Any]:
+    """Return what a reader needs to repeat the run: package versions, Python and devices."""
+    import torch
+
+    found: dict[str, Any] = {"python": platform.python_version(), "machine": platform.machine()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    found["devices"] = [torch.cuda.get_device_name(at) for at in range(torch.cuda.device_count())] or ["cpu"]
+    return found
+
+
+def write_text(target: Path, text: str) -> None:
+    """Write a file so that a kill leaves the old one or the new one, never half of it."""
+    partial = target.with_name(f"{target.name}.partial")
+    with partial.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    partial.replace(target)
+
+
+def _differences(old: Recipe, new: Recipe) -> list[str]:
+    import yaml
+
+    before, after = yaml.safe_load(old.to_yaml()), yaml.safe_load(new.to_yaml())
+    changed = []
+    for section in before:
+        if section in _FREE_TO_CHANGE or before[section] == after[section]:
+            continue
+        if isinstance(before[section], dict) and isinstance(after[section], dict):
+            changed += [f"{section}.{key}" for key in before[section] if before[section][key] != after[section][key]]
+        else:
+            changed.append(section)
+    return changed
+
+
+def _remove_run(run: RunFolder) -> None:
+    """Delete what an earlier run wrote, and nothing else."""
+    import shutil
+
+    for folder in (run.checkpoints, run.adapter, run.model, run.merged):
+        shutil.rmtree(folder, ignore_errors=True)
+    for file in (run.recipe_file, run.manifest_file, run.versions_file, run.metrics_file, run.plot_file, run.card_file):
+        file.unlink(missing_ok=True)
