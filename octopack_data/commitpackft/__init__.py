@@ -1,0 +1,1 @@
+"""CommitPackFT: CommitPack filtered down to commits whose messages read like instructions."""

@@ -1,0 +1,563 @@
+"""The filters of CommitPackFT: one ordered list of small named rules for each reading of the recipe.
+
+Two readings: `paper` (Table 6 of arXiv 2308.07124 and what the published data shows) and `scripts` (the reference's
+two scripts as they run). `scripts-nolist` and `scripts-dotless` differ from `scripts` in the extension rule alone, whose
+lists are written with dots in the source and compared without, so that it drops every row of nine languages.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from hashlib import blake2b
+from posixpath import splitext
+from typing import Any
+
+from octopack_data.commitpackft import wordlists
+from octopack_data.commitpackft.subjects import CI_SKIP, clean_paper, clean_scripts
+from octopack_data.commitpackft.tokens import TokenCounter
+
+
+class Semantics(str, Enum):
+    """Which reading of the recipe is meant."""
+
+    PAPER = "paper"
+    SCRIPTS = "scripts"
+    SCRIPTS_NOLIST = "scripts-nolist"
+    SCRIPTS_DOTLESS = "scripts-dotless"
+
+
+class Commit:
+    """A row under judgement: its fields, and the subject as the cleaning rules leave it."""
+
+    __slots__ = ("commit", "lang", "lowered", "new", "new_file", "old", "subject")
+
+    def __init__(self, row: dict[str, Any]) -> None:
+        self.commit: str = row["commit"]
+        self.old: str = row["old_contents"]
+        self.new: str = row["new_contents"]
+        self.new_file: str = row["new_file"]
+        self.lang: str = row["lang"]
+        self.subject: str = row["subject"]
+        self.lowered: str = self.subject.lower()
+
+    def set_subject(self, subject: str) -> None:
+        """Change the subject."""
+        self.subject = subject
+        self.lowered = subject.lower()
+
+
+COLUMNS = ("commit", "old_contents", "new_contents", "new_file", "lang", "subject")
+"""Text columns that the rules read."""
+
+FIRST_SCRIPT = "commitpackft_filters1.py"
+SECOND_SCRIPT = "commitpackft_filters2.py"
+PAPER = "paper, Table 6"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One filter: a row stays when `keeps` says so.
+
+    Attributes:
+        code: place in the recipe (A, B: the two scripts; P: the paper).
+        name: what the rule looks at.
+        keeps: the test.
+        source: where the rule comes from.
+        parameters: the numbers and words it uses, for the record.
+        shows: the value the test was decided on, for explanations.
+    """
+
+    code: str
+    name: str
+    keeps: Callable[[Commit], bool]
+    source: str
+    parameters: dict[str, object] = field(default_factory=dict)
+    shows: Callable[[Commit], object] = lambda commit: commit.subject
+
+    @property
+    def reason(self) -> str:
+        """The name under which dropped rows are counted."""
+        return f"{self.code} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A step of the recipe that changes the subject and drops nothing."""
+
+    code: str
+    name: str
+    change: Callable[[str], str]
+    source: str
+
+    @property
+    def reason(self) -> str:
+        """The name of the step in explanations."""
+        return f"{self.code} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenBounds:
+    """The token rule of a model: which text is counted, and the bounds that keep a row (both included).
+
+    Attributes:
+        layout: text that is counted, with {old}, {subject}, {new} in their places.
+        minimum: fewest tokens.
+        maximum: most tokens.
+    """
+
+    layout: str
+    minimum: int
+    maximum: int
+
+    def count(self, counter: TokenCounter, old: str, subject: str, new: str) -> int:
+        """Return the number of tokens, or some number above the maximum."""
+        before, separator, after = _split_layout(self.layout)
+        values = {"old": old, "subject": subject, "new": new}
+        return counter.count_around(before.format(**values), separator, after.format(**values), self.maximum)
+
+
+END_OF_TEXT = "<|endoftext|>"
+
+
+def _split_layout(layout: str) -> tuple[str, str, str]:
+    before, separator, after = layout.rpartition(END_OF_TEXT)
+    return before, separator, after
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model that CommitPackFT is filtered for.
+
+    Attributes:
+        name: how the reference calls it.
+        tokenizer: its tokenizer on the hub.
+        bounds: its token rule.
+        columns: columns written, None for the `inputs` and `targets` of BLOOMZ.
+        languages: folder names of the languages its run went through; empty for all.
+    """
+
+    name: str
+    tokenizer: str
+    bounds: TokenBounds
+    columns: tuple[str, ...] | None
+    languages: tuple[str, ...]
+
+
+_ALL_COLUMNS = (
+    "commit",
+    "old_file",
+    "new_file",
+    "old_contents",
+    "new_contents",
+    "subject",
+    "message",
+    "lang",
+    "license",
+    "repos",
+)
+_WITHOUT_MESSAGE = tuple(column for column in _ALL_COLUMNS if column != "message")
+_THREE = ("python", "java", "javascript")
+_SIX = (*_THREE, "rust", "go", "c++")
+_CODEGEEX = (
+    *(*_SIX, "c", "html", "shell", "php", "html+php", "css", "typescript", "sql", "tex", "objective-c++", "scala"),
+    *("kotlin", "pascal", "fortran", "r", "cuda", "c#"),
+)
+
+MODELS = {
+    model.name: model
+    for model in (
+        Model("starcoder", "bigcode/starcoder", TokenBounds("{old}<|endoftext|>{new}", 50, 768), _ALL_COLUMNS, ()),
+        Model(
+            "santacoder",
+            "bigcode/santacoder",
+            TokenBounds("<|endoftext|>{old}<|endoftext|>{subject}<|endoftext|>{new}", 0, 2048),
+            _WITHOUT_MESSAGE,
+            _THREE,
+        ),
+        Model("codegeex", "gpt2", TokenBounds("{old}{subject}{new}", 0, 2048), _WITHOUT_MESSAGE, _CODEGEEX),
+        Model("bloomz", "bigscience/bloomz-7b1", TokenBounds("{old}\n\n{subject}\n{new}", 0, 2048), None, _SIX),
+    )
+}
+"""Presets; the published data set was made with `starcoder`. Source: commitpackft_filters1.py."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """The ordered rules of one reading.
+
+    Attributes:
+        before_tokens: rules and edits before the token rule.
+        tokens: code and name of the token rule (its test needs the tokenizer and is made separately).
+        after_tokens: rules and edits after it.
+    """
+
+    before_tokens: tuple[Rule | Edit, ...]
+    tokens: str
+    after_tokens: tuple[Rule | Edit, ...]
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """The reasons for dropping, in order."""
+        steps = (*self.before_tokens, self.tokens, *self.after_tokens)
+        return tuple(s if isinstance(s, str) else s.reason for s in steps if not isinstance(s, Edit))
+
+
+# ----------------------------------------------------------------------------------------------- parts of both readings
+
+_VERSION = re.compile(r"(?:v)?\d+\.\d+\.\d+(?=$|\S)")
+_HASH = re.compile(r"^[a-f0-9]+(?:-[a-f0-9]+)*$")
+_SHA = re.compile(r"[a-f0-9]{40}")
+_TICKET = re.compile(r"(?:issue|bug|feature)\s*\d+", re.IGNORECASE)
+
+DROPPED_BUMPS = 0.9
+"""Share of version bumps that is dropped (paper Table 6, "Downsample"; random.random() > 0.1 in the second script)."""
+
+
+def bump_survives(seed: int, commit: str) -> bool:
+    """Decide the random rule for a commit: a fixed tenth of all commits survives, however the rows are sharded."""
+    digest = blake2b(f"{seed}:{commit}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >= DROPPED_BUMPS * 2**64
+
+
+def _lists_without_dots() -> dict[str, frozenset[str]]:
+    lists = wordlists.load("extensions")["extensions"]
+    return {lang: frozenset(ext.removeprefix(".") for ext in listed) for lang, listed in lists.items()}
+
+
+def _content_rules(prefix: str, source: str, longest: int) -> tuple[Rule, ...]:
+    return (
+        Rule(
+            f"{prefix}1",
+            "old contents too long",
+            lambda c: len(c.old) <= longest,
+            source,
+            {"max_characters": longest},
+            lambda c: f"{len(c.old)} characters",
+        ),
+        Rule(
+            f"{prefix}2",
+            "new contents empty",
+            lambda c: bool(c.new),
+            source,
+            shows=lambda c: f"{len(c.new)} characters",
+        ),
+        Rule(
+            f"{prefix}3",
+            "nothing changed",
+            lambda c: c.old != c.new,
+            source,
+            shows=lambda c: "contents are equal" if c.old == c.new else "contents differ",
+        ),
+        Rule(f"{prefix}4", "number sign in subject", lambda c: "#" not in c.subject, source, {"text": "#"}),
+    )
+
+
+def _lists(words: tuple[str, ...]) -> Callable[[Commit], bool]:
+    """Return a test that no listed text is in the lowered subject."""
+    contains = re.compile("|".join(map(re.escape, words))).search
+    return lambda c: contains(c.lowered) is None
+
+
+# ------------------------------------------------------------------------------------------------------------ scripts
+
+
+def language_folder(lang: str) -> str:
+    """Return the folder name of a language as the reference's scripts see it."""
+    return lang.lower().replace(" ", "-")
+
+
+def _extension_scripts(semantics: Semantics) -> Callable[[Commit], bool]:
+    lists: dict[str, frozenset[str]]
+    if semantics is Semantics.SCRIPTS_DOTLESS:
+        lists = _lists_without_dots()
+    elif semantics is Semantics.SCRIPTS_NOLIST:
+        lists = {}
+    else:
+        lists = {lang: frozenset(listed) for lang, listed in wordlists.load("extensions")["extensions"].items()}
+
+    def keeps(c: Commit) -> bool:
+        if "." not in c.new_file:
+            return False
+        allowed = lists.get(language_folder(c.lang))
+        return allowed is None or c.new_file.rpartition(".")[2] in allowed
+
+    return keeps
+
+
+def _stem_not_in_subject_scripts(c: Commit) -> bool:
+    parts = c.new_file.rpartition("/")[2].split(".")
+    return len(parts) < 2 or parts[-2] not in c.subject
+
+
+def _length_scripts(c: Commit) -> bool:
+    return 10 < len(c.subject) < 1000 and 4 < len(c.subject.split()) < 1000
+
+
+def _show_length(c: Commit) -> str:
+    return f"{len(c.subject)} characters, {len(c.subject.split())} words: {c.subject}"
+
+
+_LENGTH = {"characters": "11..999", "words": "5..999"}
+
+
+def scripts_recipe(semantics: Semantics, seed: int, starts: tuple[str, ...] | None = None) -> Recipe:
+    """Return the rules of the two scripts, in the order in which they run.
+
+    Args:
+        semantics: one of the three scripts readings.
+        seed: of the random rule.
+        starts: verbs a subject must start with, instead of the source's English list.
+    """
+    noise = wordlists.load("noise")
+    source_starts = wordlists.load("starts_scripts")
+    verbs = tuple(f"{word} " for word in starts or source_starts["words"]["en"])
+    stock = frozenset(noise["stock_messages"])
+    sentences = frozenset(noise["sentences"])
+    bumps = tuple(noise["version_bump_starts"])
+    cherry_picked: str = noise["cherry_picked"]
+
+    def rule(code: str, name: str, keeps: Callable[[Commit], bool], **parameters: object) -> Rule:
+        return Rule(code, name, keeps, FIRST_SCRIPT if code[0] == "A" else SECOND_SCRIPT, parameters)
+
+    def without(code: str, *words: str) -> Rule:
+        return rule(code, f"says {words[0].strip()!r}", _lists(words), texts=words)
+
+    before: tuple[Rule | Edit, ...] = (
+        *_content_rules("A", FIRST_SCRIPT, 49_999),
+        Rule(
+            "A5",
+            "unusual extension",
+            _extension_scripts(semantics),
+            FIRST_SCRIPT,
+            {"lists": semantics.value},
+            lambda c: f"{c.new_file} ({c.lang})",
+        ),
+        Rule(
+            "A6",
+            "file name in subject",
+            _stem_not_in_subject_scripts,
+            FIRST_SCRIPT,
+            shows=lambda c: f"{c.new_file} / {c.subject}",
+        ),
+        Rule("A7", "subject length", _length_scripts, FIRST_SCRIPT, _LENGTH, _show_length),
+        Edit("A8", "clean", clean_scripts, FIRST_SCRIPT),
+        Rule("A9", "cleaned subject length", _length_scripts, FIRST_SCRIPT, _LENGTH, _show_length),
+        rule("A10", "no capital letter first", lambda c: c.subject.strip()[:1].isupper()),
+    )
+    after: tuple[Rule | Edit, ...] = (
+        rule("A12", "start word", lambda c: c.lowered.startswith(verbs), starts=len(verbs)),
+        rule("A13", "stock message", lambda c: c.lowered not in stock, messages=sorted(stock)),
+        rule("A14", "noise phrase", _lists(tuple(noise["phrases_first_script"])), texts=noise["phrases_first_script"]),
+        rule("A15", "version number", lambda c: _VERSION.match(c.subject) is None, pattern=_VERSION.pattern),
+        rule("A16", "only a hash", lambda c: _HASH.match(c.subject) is None, pattern=_HASH.pattern),
+        rule("B1", "cherry picked", lambda c: cherry_picked not in c.subject, text=cherry_picked),
+        rule("B2", "commit id", lambda c: _SHA.search(c.subject) is None, pattern=_SHA.pattern),
+        Edit("B3", "clean again", lambda subject: subject.replace(CI_SKIP, "").strip(), SECOND_SCRIPT),
+        without("B5", " i ", "i've", "i'm"),
+        rule("B6", "says 'thanks to ... for'", lambda c: not ("thanks to" in c.lowered and "for" in c.subject)),
+        without("B7", "code review"),
+        rule("B8", "stock sentence", lambda c: c.lowered not in sentences, sentences=sorted(sentences)),
+        rule("B9", "ticket number", lambda c: _TICKET.search(c.subject) is None, pattern=_TICKET.pattern),
+        without("B10", "cdpcp"),
+        without("B11", "//codereview"),
+        without("B12", "work in progress", "wip"),
+        without("B13", "https://", "http://"),
+        without("B14", "| leetcode"),
+        rule("B15", "fewer than 4 words", lambda c: len(c.subject.split()) >= 4, words=4),
+        # Fourth in the script. Last, it drops the same rows, and the counts of all others do not depend on the seed.
+        rule(
+            "B4",
+            "version bump (random)",
+            lambda c: not c.subject.startswith(bumps) or bump_survives(seed, c.commit),
+            starts=bumps,
+            dropped=DROPPED_BUMPS,
+            seed=seed,
+        ),
+    )
+    return Recipe(before, "A11 token count", after)
+
+
+# -------------------------------------------------------------------------------------------------------------- paper
+
+
+def _split_name(path: str) -> tuple[str, str]:
+    """Return stem and extension (without dot) of a path's base name; dots at its start begin no extension."""
+    stem, extension = splitext(path.rpartition("/")[2])
+    return stem, extension.removeprefix(".")
+
+
+def _extension_paper() -> Callable[[Commit], bool]:
+    lists = _lists_without_dots()
+
+    def keeps(c: Commit) -> bool:
+        extension = _split_name(c.new_file)[1]
+        allowed = lists.get(c.lang.lower())
+        return bool(extension) and (allowed is None or extension in allowed)
+
+    return keeps
+
+
+def paper_recipe(seed: int, starts: tuple[str, ...] | None = None) -> Recipe:
+    """Return the rules of the paper's Table 6 in its order.
+
+    Where the table leaves a choice: exactly 50,000 characters stay; lengths are those of the uncleaned subject; lists
+    of words and patterns are searched anywhere in the lowered subject; a verb may be followed by the end of the subject.
+
+    Args:
+        seed: of the random rule.
+        starts: verbs a subject must start with, instead of Table 7.
+    """
+    noise = wordlists.load("noise")
+    verbs = starts or tuple(wordlists.load("starts_paper")["words"])
+    starts_with_verb = re.compile(rf"(?:{'|'.join(map(re.escape, verbs))})(?=\s|\Z)").match
+    phrases = (*noise["phrases_first_script"], *noise["phrases_second_script"], *noise["sentences"])
+    no_phrase = _lists(phrases)
+    bumps = tuple(noise["version_bump_starts"])
+
+    def no_pattern(c: Commit) -> bool:
+        text = c.lowered
+        return not (_VERSION.search(text) or _HASH.match(text) or _SHA.search(text) or _TICKET.search(text))
+
+    def rule(code: str, name: str, keeps: Callable[[Commit], bool], **parameters: object) -> Rule:
+        return Rule(code, name, keeps, PAPER, parameters)
+
+    before: tuple[Rule | Edit, ...] = (
+        *_content_rules("P", PAPER, 50_000),
+        Rule("P5", "unusual extension", _extension_paper(), PAPER, shows=lambda c: f"{c.new_file} ({c.lang})"),
+        Rule(
+            "P6",
+            "file name in subject",
+            lambda c: _split_name(c.new_file)[0] not in c.subject,
+            PAPER,
+            shows=lambda c: f"{c.new_file} / {c.subject}",
+        ),
+        Rule("P7", "subject characters", lambda c: 10 < len(c.subject) < 1000, PAPER, {"characters": "11..999"}),
+        Rule(
+            "P8", "subject words", lambda c: 4 < len(c.subject.split()) < 1000, PAPER, {"words": "5..999"}, _show_length
+        ),
+        Edit("P9", "clean", clean_paper, PAPER),
+        rule("P10", "no capital letter first", lambda c: c.subject[:1].isupper()),
+    )
+    after = (
+        Rule(
+            "P12",
+            "start word",
+            lambda c: starts_with_verb(c.lowered) is not None,
+            "paper, Table 7",
+            {"starts": len(verbs)},
+        ),
+        rule(
+            "P13",
+            "noise",
+            lambda c: no_phrase(c) and not ("thanks to" in c.lowered and "for" in c.lowered),
+            texts=phrases,
+        ),
+        rule("P14", "pattern", no_pattern, patterns=[p.pattern for p in (_VERSION, _HASH, _SHA, _TICKET)]),
+        rule(
+            "P15",
+            "version bump (random)",
+            lambda c: not c.subject.startswith(bumps) or bump_survives(seed, c.commit),
+            starts=bumps,
+            dropped=DROPPED_BUMPS,
+            seed=seed,
+        ),
+    )
+    return Recipe(before, "P11 token count", after)
+
+
+def recipe(semantics: Semantics, seed: int, starts: tuple[str, ...] | None = None) -> Recipe:
+    """Return the rules of a reading."""
+    return paper_recipe(seed, starts) if semantics is Semantics.PAPER else scripts_recipe(semantics, seed, starts)
+
+
+# ------------------------------------------------------------------------------------------------------------ judging
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the rules make of a row: the reason it is dropped for, or None, and the cleaned subject."""
+
+    reason: str | None
+    subject: str
+
+
+class Judge:
+    """Applies a recipe to rows: the cheap rules first, tokens counted only where they decide.
+
+    Args:
+        recipe: the ordered rules.
+        counter: counts tokens; None leaves the token rule out.
+        bounds: of the token rule.
+        exact_reasons: give the first rule of the list that drops a row. Otherwise a row that a cheap rule behind the
+            token rule drops is counted there without its tokens being counted: the kept rows are the same.
+    """
+
+    def __init__(
+        self, recipe: Recipe, counter: TokenCounter | None, bounds: TokenBounds, exact_reasons: bool = True
+    ) -> None:
+        self._before = [(s.keeps, s.reason) if isinstance(s, Rule) else (None, s.change) for s in recipe.before_tokens]
+        self._after = [(s.keeps, s.reason) if isinstance(s, Rule) else (None, s.change) for s in recipe.after_tokens]
+        self._recipe = recipe
+        self._counter = counter
+        self._bounds = bounds
+        self._exact = exact_reasons
+
+    def decide(self, row: dict[str, Any]) -> Decision:
+        """Return the decision on one row (columns: `COLUMNS`)."""
+        commit = Commit(row)
+        reason = self._first_failing(self._before, commit)
+        if reason is not None:
+            return Decision(reason, commit.subject)
+        subject_before = commit.subject
+        reason = self._first_failing(self._after, commit)
+        if (
+            self._counter is not None
+            and (reason is None or self._exact)
+            and not self._tokens_fit(commit, subject_before)
+        ):
+            reason = self._recipe.tokens
+        return Decision(reason, commit.subject)
+
+    @staticmethod
+    def _first_failing(steps: list[tuple[Any, Any]], commit: Commit) -> str | None:
+        for keeps, value in steps:
+            if keeps is None:
+                commit.set_subject(value(commit.subject))
+            elif not keeps(commit):
+                reason: str = value
+                return reason
+        return None
+
+    def _tokens(self, commit: Commit, subject: str) -> int:
+        assert self._counter is not None
+        return self._bounds.count(self._counter, commit.old, subject, commit.new)
+
+    def _tokens_fit(self, commit: Commit, subject: str) -> bool:
+        return self._bounds.minimum <= self._tokens(commit, subject) <= self._bounds.maximum
+
+    def explain(self, row: dict[str, Any]) -> list[tuple[str, bool, str]]:
+        """Return (rule, passed, value decided on) for every rule up to the one that drops the row."""
+        commit = Commit(row)
+        lines: list[tuple[str, bool, str]] = []
+        for step in (*self._recipe.before_tokens, None, *self._recipe.after_tokens):
+            if isinstance(step, Edit):
+                before = commit.subject
+                commit.set_subject(step.change(before))
+                changed = "unchanged" if commit.subject == before else f"{before!r} -> {commit.subject!r}"
+                lines.append((step.reason, True, changed))
+            elif step is None:
+                if self._counter is None:
+                    continue
+                count = self._tokens(commit, commit.subject)
+                shown = f"more than {self._bounds.maximum}" if count > self._bounds.maximum else str(count)
+                passed = self._bounds.minimum <= count <= self._bounds.maximum
+                allowed = f"{self._bounds.minimum}..{self._bounds.maximum}"
+                lines.append((self._recipe.tokens, passed, f"{shown} tokens, allowed {allowed}"))
+            else:
+                lines.append((step.reason, step.keeps(commit), str(step.shows(commit))))
+            if not lines[-1][1]:
+                break
+        return lines
