@@ -134,6 +134,17 @@ class Verdict:
         return cls(**{**values, "status": Status(values["status"]), "suspicious": tuple(values["suspicious"])})
 
 
+DEFAULT_LIMITS = {
+    "python": Limits(cpu_seconds=10),
+    "cpp": Limits(cpu_seconds=60),
+    "js": Limits(cpu_seconds=10),
+    "java": Limits(cpu_seconds=10),
+    "go": Limits(cpu_seconds=20),
+    "rust": Limits(cpu_seconds=300),
+}
+"""What a program gets that asks for nothing: the reference's time limits, as CPU time."""
+
+
 _LENGTH = struct.Struct(">I")
 MAX_FRAME_BYTES = 256 << 20
 

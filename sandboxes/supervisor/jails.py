@@ -1,0 +1,235 @@
+"""What stands between a program and everything else: an identity of its own, a folder of its own, nothing left behind.
+
+Three kinds. `uid`: the supervisor is root in a container and every program gets a fresh user id. `bwrap`: every program
+gets fresh namespaces, made without any privilege on the host. `none`: nothing; for tests and for those who ask for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import stat
+import subprocess
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from .processes import Command, SandboxFault, children, libc
+
+_UID_BASE, _UID_COUNT = 20_000, 40_000
+_SHARED_FOLDERS = (Path("/tmp"), Path("/dev/shm"), Path("/dev/mqueue"), Path("/var/tmp"), Path("/run/lock"))
+
+
+@dataclass(frozen=True)
+class Box:
+    """One program's folder and identity (`uid` is the program's, `uid + 1` its compiler's)."""
+
+    path: Path
+    uid: int
+
+    def write(self, name: str, data: bytes) -> Path:
+        """Put a file into the folder."""
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        return path
+
+
+class Jail(Protocol):
+    """One way to keep a program in."""
+
+    counts_processes: bool
+    """Whether the kernel's limit on processes counts this program's alone."""
+
+    def box(self) -> contextlib.AbstractContextManager[Box]:
+        """A folder and an identity, both gone afterwards."""
+
+    def fork(self) -> int:
+        """Fork the child that becomes a command."""
+
+    def enter(self, box: Box, command: Command) -> None:
+        """In the child: go into the jail, for good."""
+
+    def kill(self, box: Box, pids: Iterable[int]) -> None:
+        """End everything of the box; `pids` are the children of the supervisor that are still there."""
+
+    def give(self, box: Box) -> None:
+        """Hand the folder from the compiler to the program."""
+
+    def seal(self, box: Box, path: Path) -> None:
+        """Make a finished executable one that the program can run but, where the jail can, neither read nor change."""
+
+
+class NoJail:
+    """No separation at all, only limits."""
+
+    counts_processes = False
+
+    def __init__(self, work: Path) -> None:
+        self.work = work
+        self._count = 0
+
+    @contextlib.contextmanager
+    def box(self) -> Iterator[Box]:
+        self._count += 1
+        path = self.work / f"p{os.getpid()}_{self._count}"
+        path.mkdir(mode=0o700)
+        try:
+            yield Box(path, os.getuid())
+        finally:
+            _remove(path)
+
+    def fork(self) -> int:
+        return os.fork()
+
+    def enter(self, box: Box, command: Command) -> None:
+        os.chdir(box.path)
+
+    def kill(self, box: Box, pids: Iterable[int]) -> None:
+        todo = list(pids)
+        while todo:
+            pid = todo.pop()
+            todo += children(pid)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def give(self, box: Box) -> None:
+        return
+
+    def seal(self, box: Box, path: Path) -> None:
+        path.chmod(0o700)
+
+
+class UidJail:
+    """A fresh user id for every program, and another one for its compiler.
+
+    The supervisor needs CAP_SETUID, CAP_SETGID, CAP_CHOWN and CAP_KILL and nothing more: it is root without the right to
+    read what is not its own, so what a program has hidden from it is removed under the program's own identity.
+    """
+
+    counts_processes = True
+
+    def __init__(self, work: Path) -> None:
+        self.work = work
+        self._count = 0
+        if os.getuid() != 0:
+            raise SandboxFault("--jail uid needs a supervisor that is root (in its container)")
+
+    @contextlib.contextmanager
+    def box(self) -> Iterator[Box]:
+        uid = _UID_BASE + 2 * (self._count % (_UID_COUNT // 2))
+        self._count += 1
+        box = Box(self.work / f"p{uid}", uid)
+        box.path.mkdir()
+        box.path.chmod(0o770)
+        # The group is the supervisor's: it can look after the folder without the right to override permissions.
+        os.chown(box.path, uid + 1, 0)
+        try:
+            yield box
+        finally:
+            self._clear(box)
+
+    def fork(self) -> int:
+        return os.fork()
+
+    def enter(self, box: Box, command: Command) -> None:
+        _become(box.uid + 1 if command.compiler else box.uid)
+        os.chdir(box.path)
+
+    def kill(self, box: Box, pids: Iterable[int]) -> None:
+        for uid in (box.uid, box.uid + 1):
+            self._as(uid, lambda: os.kill(-1, signal.SIGKILL))
+
+    def give(self, box: Box) -> None:
+        os.chown(box.path, box.uid, 0)
+
+    def seal(self, box: Box, path: Path) -> None:
+        os.chown(path, 0, 0, follow_symlinks=False)
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise SandboxFault(f"the compiler's result {path.name} is not a file")
+        path.chmod(0o711)
+
+    def _as(self, uid: int, action: Callable[[], object]) -> None:
+        pid = os.fork()
+        if pid == 0:
+            with contextlib.suppress(BaseException):
+                _become(uid)
+                action()
+            os._exit(0)
+        os.waitpid(pid, 0)
+
+    def _clear(self, box: Box) -> None:
+        self._remove(box.path, box)
+        for folder in _SHARED_FOLDERS:
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+                for entry in os.scandir(folder):
+                    if entry.stat(follow_symlinks=False).st_uid != 0:
+                        self._remove(Path(entry.path), box)
+        for kind in _SYSV_KINDS:
+            if left := _sysv_ids(kind):
+                for uid in (box.uid, box.uid + 1):
+                    self._as(uid, lambda kind=kind, left=left: [_remove_sysv(kind, one) for one in left])
+                if _sysv_ids(kind):
+                    raise SandboxFault(f"System V {kind} of the program cannot be removed")
+
+    def _remove(self, path: Path, box: Box) -> None:
+        """Remove a file or folder; what only its owner may remove, as its owner."""
+        with contextlib.suppress(OSError):
+            if path.is_dir() and not path.is_symlink():
+                for entry in os.scandir(path):
+                    if not entry.is_dir(follow_symlinks=False):
+                        os.unlink(entry.path)
+                path.rmdir()
+            else:
+                path.unlink()
+            return
+        script = 'chmod -R u+rwX -- "$1"; rm -rf -- "$1"'
+        for uid in (box.uid, box.uid + 1):
+            self._as(uid, lambda: os.execv("/bin/sh", ["sh", "-c", script + " 2>/dev/null", "sh", str(path)]))
+        with contextlib.suppress(OSError):
+            path.rmdir()
+        if os.path.lexists(path):
+            raise SandboxFault(f"{path} of the program cannot be removed")
+
+
+_SYSV_KINDS = ("shm", "sem", "msg")
+
+
+def _sysv_ids(kind: str) -> list[int]:
+    """Ids of the System V objects of this IPC namespace that are not root's."""
+    try:
+        lines = Path(f"/proc/sysvipc/{kind}").read_text().splitlines()
+    except OSError:
+        return []
+    if len(lines) < 2:
+        return []
+    owner = lines[0].split().index("uid")
+    return [int(fields[1]) for fields in map(str.split, lines[1:]) if fields[owner] != "0"]
+
+
+def _remove_sysv(kind: str, one: int) -> None:
+    remove = 0  # IPC_RMID
+    if kind == "shm":
+        libc.shmctl(one, remove, None)
+    elif kind == "sem":
+        libc.semctl(one, 0, remove)
+    else:
+        libc.msgctl(one, remove, None)
+
+
+def _become(uid: int) -> None:
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+
+
+def _remove(path: Path) -> None:
+    shutil.rmtree(path, ignore_errors=True)
+    if path.exists():
+        subprocess.run(["chmod", "-R", "u+rwX", str(path)], check=False, stderr=subprocess.DEVNULL)
+        subprocess.run(["rm", "-rf", str(path)], check=False, stderr=subprocess.DEVNULL)
+    if path.exists():
+        raise SandboxFault(f"{path} of the program cannot be removed")

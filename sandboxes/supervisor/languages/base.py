@@ -1,0 +1,212 @@
+"""What the strategies share: their shape, the key that proves an end, and how an outcome becomes a verdict."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+from ..jails import Box, Jail
+from ..processes import Command, Outcome, Stop, Use, run
+from ..protocol import DEFAULT_LIMITS, Limits, Program, Status, Verdict
+
+KEY_BYTES = 32
+_TAIL_CHARACTERS = 4000
+_STOPPED = {
+    Stop.CPU: Status.TIMEOUT,
+    Stop.WALL: Status.TIMEOUT,
+    Stop.MEMORY: Status.MEMORY_LIMIT,
+    Stop.OUTPUT: Status.OUTPUT_LIMIT,
+}
+
+
+def new_key() -> bytes:
+    """The secret of one run: written back by trusted code after the last test, known to nothing else."""
+    return os.urandom(KEY_BYTES)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Where a strategy works: its jail, the folder of prepared things, and a scratch folder of the supervisor's own."""
+
+    jail: Jail
+    warm: Path | None
+    scratch: Path
+
+
+@dataclass
+class Case:
+    """One program on its way to a verdict: adds up times and remembers what was seen."""
+
+    program: Program
+    box: Box
+    limits: Limits
+    started: float = field(default_factory=time.monotonic)
+    compile_seconds: float = 0.0
+    run_seconds: float = 0.0
+    memory_bytes: int = 0
+    suspicious: list[str] = field(default_factory=list)
+
+    @property
+    def candidate(self) -> str:
+        """What came from a model: all of it, where nobody said where the tests begin."""
+        offset = self.program.test_offset
+        return self.program.source if offset is None else self.program.source[:offset]
+
+    @property
+    def tests(self) -> str:
+        """The trusted test text; empty where nobody said where it begins."""
+        offset = self.program.test_offset
+        return "" if offset is None else self.program.source[offset:]
+
+    def running(self) -> Use:
+        """The limits of the running program."""
+        limits = self.limits
+        wall = max(30.0, 10 * limits.cpu_seconds) if limits.wall_seconds is None else limits.wall_seconds
+        return Use(
+            limits.cpu_seconds, wall, limits.memory_bytes, limits.output_bytes, limits.file_bytes, limits.processes
+        )
+
+    def compiling(self) -> Use:
+        """The limits of its compiler."""
+        limits = self.limits
+        cpu = limits.compile_cpu_seconds
+        return Use(cpu, max(60.0, 10 * cpu), max(limits.memory_bytes, 2 << 30), 4 << 20, 512 << 20, 256)
+
+    def verdict(
+        self, status: Status, outcome: Outcome | None, *, detail: str = "", stage: str = "run", reference: bool = False
+    ) -> Verdict:
+        """A verdict with all that is known of the case."""
+        return Verdict(
+            status=status,
+            reference_passed=reference,
+            suspicious=tuple(dict.fromkeys(self.suspicious)) if status is Status.PASSED else (),
+            stage=stage,
+            exit_code=None if outcome is None else outcome.exit_code,
+            stdout="" if outcome is None else tail(outcome.stdout),
+            stderr="" if outcome is None else tail(outcome.stderr),
+            detail=detail,
+            compile_seconds=round(self.compile_seconds, 4),
+            run_seconds=round(self.run_seconds, 4),
+            wall_seconds=round(time.monotonic() - self.started, 4),
+            memory_bytes=self.memory_bytes,
+        )
+
+
+class Strategy:
+    """How one language is judged."""
+
+    language: ClassVar[str]
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        self.jail = setting.jail
+
+    def version(self) -> str:
+        """The toolchain's version, one line.
+
+        Raises:
+            OSError: The toolchain is not installed.
+        """
+        raise NotImplementedError
+
+    def prepare(self, warm: Path) -> None:
+        """Build what makes later programs faster, into a folder of this language's own."""
+
+    def judge(self, case: Case) -> Verdict:
+        """Judge one program in its own box."""
+        raise NotImplementedError
+
+    def judge_all(self, programs: Sequence[Program]) -> list[Verdict]:
+        """Judge several programs; the same verdicts as one by one, perhaps sooner."""
+        return [self.judge_one(program) for program in programs]
+
+    def judge_one(self, program: Program) -> Verdict:
+        """Judge one program."""
+        with self.jail.box() as box:
+            return self.judge(self.case(program, box))
+
+    def close(self) -> None:
+        """End what the strategy keeps running."""
+
+    def case(self, program: Program, box: Box) -> Case:
+        """A case with the program's limits, or its language's defaults."""
+        return Case(program, box, program.limits or DEFAULT_LIMITS[self.language])
+
+    def compile(self, case: Case, command: Command) -> Outcome:
+        """Run a compiler and add up its time."""
+        outcome = run(dataclasses.replace(command, compiler=True), self.jail, case.box)
+        case.compile_seconds += outcome.cpu_seconds
+        return outcome
+
+    def execute(self, case: Case, command: Command) -> Outcome:
+        """Run the program and add up its time."""
+        self.jail.give(case.box)
+        outcome = run(command, self.jail, case.box)
+        case.run_seconds += outcome.cpu_seconds
+        case.memory_bytes = max(case.memory_bytes, outcome.memory_bytes)
+        return outcome
+
+
+def stopped(case: Case, outcome: Outcome, stage: str = "run") -> Verdict | None:
+    """The verdict of a command that was ended at a limit; None for one that ended itself."""
+    if outcome.stopped is None:
+        return None
+    return case.verdict(
+        _STOPPED[outcome.stopped], outcome, stage=stage, detail=f"it used up its {outcome.stopped.value}"
+    )
+
+
+def compile_failure(case: Case, outcome: Outcome) -> Verdict | None:
+    """The verdict of a compilation that did not succeed; None for one that did."""
+    if verdict := stopped(case, outcome, "compile"):
+        return verdict
+    if outcome.exit_code == 0:
+        return None
+    return case.verdict(Status.COMPILE_ERROR, outcome, stage="compile", detail="the compiler rejected it")
+
+
+def finished(case: Case, outcome: Outcome, key: bytes, *, reference: bool, failed_by_test: bool) -> Verdict:
+    """The verdict of a program that ended itself.
+
+    Args:
+        case: The case.
+        outcome: How the program ended.
+        key: What trusted code writes after the last test.
+        reference: Whether the plain commands would have called this a pass.
+        failed_by_test: Whether a failure looks like that of a test's assertion.
+    """
+    if reference and outcome.exit_code == 0 and outcome.evidence == key:
+        return case.verdict(Status.PASSED, outcome, reference=True)
+    if reference:
+        detail = "it ended before its tests did" if not outcome.evidence else "it forged a message about its tests' end"
+        return case.verdict(Status.FAILED, outcome, reference=True, detail=detail)
+    if failed_by_test:
+        return case.verdict(Status.FAILED, outcome, detail="a test did not hold")
+    return case.verdict(Status.RUNTIME_ERROR, outcome, detail=how_it_ended(outcome))
+
+
+def how_it_ended(outcome: Outcome) -> str:
+    """The end of a process in words."""
+    if outcome.exit_code < 0:
+        return f"it was ended by signal {-outcome.exit_code}"
+    return f"it ended with exit status {outcome.exit_code}"
+
+
+def tail(data: bytes) -> str:
+    """The end of an output, as text."""
+    return data.decode("utf-8", errors="replace")[-_TAIL_CHARACTERS:]
+
+
+def first_line(*argv: str) -> str:
+    """The first line that a tool prints about itself."""
+    result = subprocess.run(argv, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    lines = (result.stdout or result.stderr).strip().splitlines()
+    if result.returncode != 0 or not lines:
+        raise OSError(f"{argv[0]} does not work: {result.stderr.strip()[-200:]}")
+    return lines[0]
