@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import stat
 import subprocess
@@ -162,38 +161,18 @@ class UidJail:
         os.waitpid(pid, 0)
 
     def _clear(self, box: Box) -> None:
-        self._remove(box.path, box)
+        _remove(box.path)
         for folder in _SHARED_FOLDERS:
             with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
                 for entry in os.scandir(folder):
                     if entry.stat(follow_symlinks=False).st_uid != 0:
-                        self._remove(Path(entry.path), box)
+                        _remove(Path(entry.path))
         for kind in _SYSV_KINDS:
             if left := _sysv_ids(kind):
                 for uid in (box.uid, box.uid + 1):
                     self._as(uid, lambda kind=kind, left=left: [_remove_sysv(kind, one) for one in left])
                 if _sysv_ids(kind):
                     raise SandboxFault(f"System V {kind} of the program cannot be removed")
-
-    def _remove(self, path: Path, box: Box) -> None:
-        """Remove a file or folder; what only its owner may remove, as its owner."""
-        with contextlib.suppress(OSError):
-            if path.is_dir() and not path.is_symlink():
-                for entry in os.scandir(path):
-                    if not entry.is_dir(follow_symlinks=False):
-                        os.unlink(entry.path)
-                path.rmdir()
-            else:
-                path.unlink()
-            return
-        script = 'chmod -R u+rwX -- "$1"; rm -rf -- "$1"'
-        for uid in (box.uid, box.uid + 1):
-            self._as(uid, lambda: os.execv("/bin/sh", ["sh", "-c", script + " 2>/dev/null", "sh", str(path)]))
-        with contextlib.suppress(OSError):
-            path.rmdir()
-        if os.path.lexists(path):
-            raise SandboxFault(f"{path} of the program cannot be removed")
-
 
 _SYSV_KINDS = ("shm", "sem", "msg")
 
@@ -227,9 +206,18 @@ def _become(uid: int) -> None:
 
 
 def _remove(path: Path) -> None:
-    shutil.rmtree(path, ignore_errors=True)
-    if path.exists():
-        subprocess.run(["chmod", "-R", "u+rwX", str(path)], check=False, stderr=subprocess.DEVNULL)
-        subprocess.run(["rm", "-rf", str(path)], check=False, stderr=subprocess.DEVNULL)
-    if path.exists():
+    """Remove a file or a folder, whatever a program made of it; nothing of the program runs any more."""
+    with contextlib.suppress(OSError):
+        if path.is_symlink() or not path.is_dir():
+            path.unlink()
+            return
+        for entry in os.scandir(path):
+            if not entry.is_dir(follow_symlinks=False):
+                os.unlink(entry.path)
+        path.rmdir()
+        return
+    # Folders of other owners, without permissions, or too deep for path names: a root that may change owners owns them.
+    script = 'chown -hR "$(id -u):$(id -g)" -- "$1"; chmod -R u+rwX -- "$1"; rm -rf -- "$1"'
+    subprocess.run(["sh", "-c", script, "sh", str(path)], check=False, stderr=subprocess.DEVNULL)
+    if os.path.lexists(path):
         raise SandboxFault(f"{path} of the program cannot be removed")
