@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -257,7 +258,8 @@ def _rows_of_folder(folder: Path, language: str, name: str) -> Iterator[tuple[st
 
 def _rows_of_hub(name: str, language: str) -> Iterator[tuple[str, Any]]:
     try:
-        table = _hub_table(name, language)
+        with _without_retries_in_vain():
+            table = _hub_table(name, language)
     except Exception as error:  # the hub's client raises whatever its transport raises
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(
@@ -268,7 +270,7 @@ def _rows_of_hub(name: str, language: str) -> Iterator[tuple[str, Any]]:
 
 
 def _hub_table(name: str, language: str) -> Iterable[Any]:
-    import datasets  # type: ignore[import-untyped]
+    import datasets
 
     # Versions before 4 would offer to run a loading script from the hub; later ones no longer know the option.
     refuse_scripts = {} if int(datasets.__version__.split(".")[0]) >= 4 else {"trust_remote_code": False}
@@ -281,3 +283,29 @@ def _hub_table(name: str, language: str) -> Iterable[Any]:
         rows = f"hf://datasets/{name}/data/{language}/data/humanevalpack.jsonl"
         table = datasets.load_dataset("json", data_files=rows, split="train")
     return table
+
+
+@contextlib.contextmanager
+def _without_retries_in_vain() -> Iterator[None]:
+    """Where the hub's name cannot even be resolved, use copies on this machine at once, not after 20 s of retries."""
+    import urllib.request
+
+    import huggingface_hub.constants as hub
+
+    was_offline = hub.HF_HUB_OFFLINE
+    hub.HF_HUB_OFFLINE = was_offline or not (urllib.request.getproxies() or _can_resolve(hub.ENDPOINT))
+    try:
+        yield
+    finally:
+        hub.HF_HUB_OFFLINE = was_offline
+
+
+def _can_resolve(url: str) -> bool:
+    import socket
+    import urllib.parse
+
+    try:
+        socket.getaddrinfo(urllib.parse.urlsplit(url).hostname, None)
+    except OSError:
+        return False
+    return True

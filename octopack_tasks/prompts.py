@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -261,18 +260,3 @@ def stop_words(language_stop_words: tuple[str, ...], format: str) -> tuple[str, 
     elif format in CHAT_FORMATS:
         words = ()  # a chat model ends its turn; the answer may hold prose and several functions
     return (*words, END_OF_TEXT)
-
-
-_FENCED = re.compile(r"^[ \t]*```[^\n`]*\n(.*?)(?:^[ \t]*```[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
-_CLOSING_FENCE = re.compile(r"^[ \t]*```[ \t]*$", re.MULTILINE)
-
-
-def fenced_blocks(text: str) -> list[str]:
-    """The contents of the fenced code blocks in a Markdown text; the last one may lack its end."""
-    return [match.group(1) for match in _FENCED.finditer(text)]
-
-
-def before_closing_fence(text: str) -> str:
-    """What stands before the first line that is a closing fence."""
-    match = _CLOSING_FENCE.search(text)
-    return text if match is None else text[: match.start()]

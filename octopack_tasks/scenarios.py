@@ -6,17 +6,11 @@ from abc import ABC, abstractmethod
 from typing import ClassVar
 
 from octopack_tasks import diffs
+from octopack_tasks.chat import code_of_answer, is_closed
 from octopack_tasks.errors import UserError
 from octopack_tasks.languages import Language
 from octopack_tasks.problems import Problem
-from octopack_tasks.prompts import (
-    CHAT_FORMATS,
-    Question,
-    before_closing_fence,
-    fenced_blocks,
-    render,
-    stop_words,
-)
+from octopack_tasks.prompts import CHAT, CHAT_FORMATS, Question, render, stop_words
 
 
 class Scenario(ABC):
@@ -63,15 +57,17 @@ class _WritesCode(Scenario):
         """Whether a stop word has come or, where that means the end, the function has ended."""
         if any(word in completion for word in stop_words(language.stop_words, prompt_format)):
             return True
-        if prompt_format.startswith("diff") or prompt_format in CHAT_FORMATS:
-            return False  # an edit or a conversation does not end with the first function
+        if prompt_format.startswith("diff"):
+            return False  # an edit does not end with the function
+        if prompt_format in CHAT_FORMATS:
+            return prompt_format == CHAT and is_closed(completion)
         return language.is_complete(completion)
 
     def answer(self, completion: str, problem: Problem, language: Language, prompt_format: str) -> str:
         """The code that was given, then what the completion adds to its function."""
         given = self.given_code(problem, language)
         if prompt_format in CHAT_FORMATS:
-            return _chat_answer(completion, given, problem, language)
+            return code_of_answer(completion, given, problem, language, is_continued=prompt_format == CHAT)
         return given.rstrip() + _function_end(completion, language, prompt_format)
 
 
@@ -81,27 +77,6 @@ def _function_end(completion: str, language: Language, prompt_format: str) -> st
     for word in stop_words(language.stop_words, prompt_format):
         completion = completion.split(word, 1)[0]
     return language.truncate(completion)
-
-
-def _chat_answer(completion: str, given: str, problem: Problem, language: Language) -> str:
-    """The code in a chat model's answer.
-
-    It is the first fenced block that defines the function, else (a server cannot prefill, a model needs no fence) the
-    whole text if that does, else the end of the code it was given to continue.
-    """
-    text = completion.split("<|endoftext|>", 1)[0]
-    for code in (*fenced_blocks(text), text):
-        if language.defines(code, problem.entry_point):
-            return _with_preamble(before_closing_fence(code), given, problem)
-    return given.rstrip() + language.truncate(before_closing_fence(text).rstrip())
-
-
-def _with_preamble(code: str, given: str, problem: Problem) -> str:
-    """Whole code after those lines before the given function (imports, the class around it) that it lacks."""
-    lines = given[: given.find(problem.entry_point)].split("\n")[:-1]
-    lacking = [line for line in lines if line.strip() and line.strip() not in code]
-    code = "".join(f"{line}\n" for line in lacking) + code.rstrip()
-    return code
 
 
 class _Fix(_WritesCode):

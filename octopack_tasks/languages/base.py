@@ -84,6 +84,10 @@ class Language(ABC):
         """The program that tests `solution`."""
         return with_tests(self.candidate(solution, problem), problem)
 
+    def without_main(self, code: str) -> str:
+        """Whole code, as chat models write it, without what would clash with the program around the tests."""
+        return code
+
     def defines(self, code: str, name: str) -> bool:
         """Whether `code` seems to define the function `name`."""
         return re.search(self.definition.replace("{name}", re.escape(name)), code, re.MULTILINE) is not None

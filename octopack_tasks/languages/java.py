@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from octopack_tasks.languages.base import BraceLanguage, Execution
 from octopack_tasks.problems import Problem
 
@@ -30,3 +32,8 @@ class Java(BraceLanguage):
     def candidate(self, solution: str, problem: Problem) -> str:
         """The solution without an empty `Main`, which some models add and the tests define."""
         return solution.replace("public class Main {\n    }", "").strip()
+
+    def without_main(self, code: str) -> str:
+        """The code up to a class `Main`, and no public class: the file is named after the tests' `Main`."""
+        code = re.split(r"^\s*(?:public\s+)?(?:final\s+)?class\s+Main\b", code, maxsplit=1, flags=re.MULTILINE)[0]
+        return re.sub(r"\bpublic\s+(?=(?:final\s+)?class\s+Solution\b)", "", code)
