@@ -1,0 +1,64 @@
+"""The backends by name."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, cast
+
+from octopack_tasks.errors import UserError
+from octopack_tasks.generation.protocol import Backend, Sampling
+
+BACKENDS = ("vllm", "transformers", "openai", "replay")
+
+
+class Closing:
+    """What all backends share: use as a context manager."""
+
+    def close(self) -> None:
+        """Release the model."""
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_backend(
+    name: str,
+    model: str,
+    *,
+    sampling: Sampling | None = None,
+    revision: str | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Backend:
+    """Load a model.
+
+    Args:
+        name: One of `BACKENDS`.
+        model: Name on the hub or folder; for `openai` the name that the server knows; for `replay` "canonical",
+            "buggy", or a run folder or file of completions.
+        sampling: How completions are drawn.
+        revision: Of a model on the hub.
+        options: Options of this backend, see the arguments of its class.
+
+    Raises:
+        UserError: The model cannot be loaded, or an option is not one of the backend's.
+    """
+    if name not in BACKENDS:
+        raise UserError(f"unknown backend {name!r}; there are: {', '.join(BACKENDS)}")
+    module = importlib.import_module(f"octopack_tasks.generation.{name}")
+    arguments = {**({"revision": revision} if revision else {}), **(options or {})}
+    try:
+        inspect.signature(module.open_model).bind(model, sampling, **arguments)
+    except TypeError as error:
+        raise UserError(
+            f"the backend {name} does not take these options ({error}); it takes: "
+            f"{', '.join(list(inspect.signature(module.open_model).parameters)[2:])}"
+        ) from None
+    return cast(Backend, module.open_model(model, sampling or Sampling(), **arguments))

@@ -1,0 +1,79 @@
+"""The replay backend: right, wrong or recorded answers in a model's place, which proves a setup."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from octopack_tasks.errors import UserError
+from octopack_tasks.generation.backends import Closing
+from octopack_tasks.generation.protocol import Backend, Completion, Finish, Request, Sampling
+from octopack_tasks.prompts import CHAT, CHAT_FORMATS, EDIT_FORMATS
+from octopack_tasks.tasks import get_task
+
+
+def open_model(model: str, sampling: Sampling) -> Backend:
+    """Answer from the dataset (`canonical`, `buggy`) or from recorded completions (a run folder or file)."""
+    if model in ("canonical", "buggy"):
+        return Replay(model, lambda request, _: _written(request, is_right=model == "canonical"))
+    from octopack_tasks.recordings import read_completions
+
+    if not Path(model).expanduser().exists():
+        raise UserError(f"--backend replay takes canonical, buggy or a file or folder of completions, not {model!r}")
+    recorded = read_completions(Path(model).expanduser())
+
+    def answer(request: Request, sample: int) -> str:
+        key = (request.task, request.problem.task_id, request.problem.candidate or 0, sample)
+        if key not in recorded:
+            raise UserError(f"{model} holds no sample {sample} of {request.problem.task_id} for {request.task}")
+        return recorded[key]
+
+    return Replay(model, answer)
+
+
+class Replay(Closing):
+    """Answers from a function.
+
+    Args:
+        name: What it stands for, for the manifest.
+        answer: The completion of a request's sample.
+    """
+
+    context_length: int | None = None
+
+    def __init__(self, name: str, answer: Callable[[Request, int], str]) -> None:
+        self._name = name
+        self._answer = answer
+
+    @property
+    def description(self) -> Mapping[str, Any]:
+        """See `Backend`."""
+        return {"answers": self._name}
+
+    def prompt_tokens(self, request: Request) -> int | None:
+        """See `Backend`."""
+        return None
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        """See `Backend`."""
+        for request in requests:
+            for sample in request.samples:
+                yield Completion(request, sample, self._answer(request, sample), None, Finish.RECORDED)
+
+
+def _written(request: Request, *, is_right: bool) -> str:
+    """What a model writes whose solution is the right one of the dataset, or the one with the bug."""
+    task, problem, prompt_format = get_task(request.task), request.problem, request.prompt.format
+    if not task.is_executed:
+        return problem.docstring
+    if prompt_format in EDIT_FORMATS and prompt_format.startswith("diff"):
+        raise UserError(f"the dataset holds no edits, so replay cannot answer the prompt format {prompt_format!r}")
+    question = task.scenario.question(problem, task.language)
+    body = problem.canonical_solution if is_right else problem.buggy_solution
+    # A prompt is stripped at its end, so the model writes what that took away.
+    start = question.start
+    if prompt_format not in CHAT_FORMATS:
+        return start[len(start.rstrip()) :] + body
+    rest = f"{start[len(start.rstrip()) :]}{body.rstrip()}\n```\n"
+    return rest if prompt_format == CHAT else f"```{question.fence}\n{start.strip()}{rest}"

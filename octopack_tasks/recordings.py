@@ -1,0 +1,296 @@
+"""Completions that were made elsewhere: the reference's generations, lm-eval's samples, plain JSON Lines, runs."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from octopack_tasks.descriptions import Descriptions
+from octopack_tasks.errors import UserError
+from octopack_tasks.problems import ProblemSet, load_problems
+from octopack_tasks.prompts import DEFAULT_FORMAT
+from octopack_tasks.readings import PAPER
+from octopack_tasks.runs import Run, Sample
+from octopack_tasks.tasks import TASKS, Task, get_task
+
+_TASK_NAME = re.compile("|".join(sorted(map(re.escape, TASKS), key=len, reverse=True)))
+
+
+@dataclass(frozen=True)
+class Recording:
+    """The recorded samples of a task.
+
+    Attributes:
+        task: The task.
+        prompt: The prompt format that they answer.
+        samples: The samples.
+        source: The file they were read from.
+    """
+
+    task: Task
+    prompt: str
+    samples: tuple[Sample, ...]
+    source: Path
+
+    @property
+    def n_samples(self) -> int:
+        """The most samples that a problem has."""
+        return max(sample.sample for sample in self.samples) + 1
+
+
+def read_recordings(
+    paths: Iterable[Path],
+    dataset: str | None = None,
+    task: str | None = None,
+    prompt: str | None = None,
+    limit: int | None = None,
+) -> list[Recording]:
+    """Read files of completions, of any number of tasks.
+
+    Args:
+        paths: Files, or folders of them: `generations_*.json` of the reference, `samples_*.jsonl` of lm-eval, or JSON
+            Lines with `task_id` and `completion` (and `task` where the file's name does not tell it).
+        dataset: The problems they answer.
+        task: The task, where neither the file's name nor its lines tell it.
+        prompt: The prompt format; None: what lm-eval's results say beside the samples, else the default.
+        limit: The reference's files: only the first problems were asked.
+
+    Raises:
+        UserError: A file has another shape or length, answers another dataset, or its task is not known.
+    """
+    recordings: dict[str, Recording] = {}
+    for file in (file for path in paths for file in _files(path)):
+        for recording in _read(file, dataset, task, prompt, limit):
+            name = recording.task.name
+            if name in recordings:
+                raise UserError(
+                    f"both {recordings[name].source} and {file} hold samples of {name}; score one at a time, or put "
+                    "parts of one run together with `octopack merge`"
+                )
+            recordings[name] = recording
+    return list(recordings.values())
+
+
+def read_completions(path: Path) -> Mapping[tuple[str, str, int, int], str]:
+    """Raw completions by task, task_id, description and sample, of a run or a file of completions.
+
+    Raises:
+        UserError: It holds none, or answers only.
+    """
+    run = Run(path)
+    if run.exists:
+        names: Iterable[str] = run.manifest["settings"]["tasks"]
+        samples = [(name, sample) for name in names for sample in run.samples(name)]
+    else:
+        read = read_recordings([path])
+        samples = [(recording.task.name, sample) for recording in read for sample in recording.samples]
+    completions = {
+        (name, sample.task_id, sample.candidate, sample.sample): sample.completion
+        for name, sample in samples
+        if sample.completion is not None
+    }
+    if not completions:
+        raise UserError(f"{path} holds no completions")
+    return completions
+
+
+def descriptions_of_run(run: Run, language: str, problems: ProblemSet) -> Descriptions:
+    """The descriptions that a run wrote with explaindescribe.
+
+    Raises:
+        UserError: It wrote none.
+    """
+    task = get_task(f"humanevalexplaindescribe-{language}")
+    planned = run.manifest["settings"]["tasks"].get(task.name)
+    if planned is None:
+        raise UserError(f"the run {run.folder} has no {task.name}")
+    found: dict[str, dict[int, str]] = defaultdict(dict)
+    for sample in run.samples(task.name):
+        problem = problems.get(sample.task_id)
+        if sample.completion is not None:
+            attempt = PAPER.attempt(task, problem, sample.completion, planned["prompt"])
+            found[sample.task_id].setdefault(sample.sample, attempt.solution)
+    return {task_id: tuple(texts[number] for number in sorted(texts)) for task_id, texts in found.items()}
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise UserError(f"there is no file or folder {path}")
+    found = [
+        file
+        for file in sorted(path.rglob("*.json*"))
+        if _TASK_NAME.search(file.name)
+        and file.suffix in (".json", ".jsonl")
+        and not file.name.startswith(("references_", "results_"))
+    ]
+    if not found:
+        raise UserError(
+            f"{path} is neither a run nor holds completions (generations_<task>.json or samples_<task>_*.jsonl)"
+        )
+    return found
+
+
+def _read(
+    path: Path, dataset: str | None, task: str | None, prompt: str | None, limit: int | None
+) -> Iterator[Recording]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"could not read {path}: {error}") from None
+    in_name = _TASK_NAME.search(path.name)
+    known = task or (in_name.group() if in_name else None)
+    if path.suffix == ".json":
+        if known is None:
+            raise UserError(f"{path}: name the task whose generations it holds with --tasks")
+        yield _generations(path, text, get_task(known), prompt or DEFAULT_FORMAT, dataset, limit)
+    else:
+        yield from _lines(path, text, known, prompt, dataset)
+
+
+def _generations(path: Path, text: str, task: Task, prompt: str, dataset: str | None, limit: int | None) -> Recording:
+    """The reference's shape: by problem, in order, a list of answers."""
+    try:
+        generations = json.loads(text)
+    except ValueError as error:
+        raise UserError(f"{path} is not JSON: {error}") from None
+    if not isinstance(generations, list) or not generations:
+        raise UserError(f"{path} must hold a list of lists of strings, one inner list a problem")
+    for index, answers in enumerate(generations):
+        # A null is what the reference keeps of an edit that could not be read.
+        if not isinstance(answers, list) or not all(isinstance(answer, str | None) for answer in answers):
+            raise UserError(f"{path}: item {index} must be a list of strings (the samples of problem {index})")
+        if not answers:
+            raise UserError(f"{path}: item {index} is empty: problem {index} has no sample")
+    problems = load_problems(task.language.name, dataset)
+    asked = problems[:limit]
+    candidates, rest = divmod(len(generations), len(asked)) if task.needs_descriptions else (1, 0)
+    if rest or not candidates or (not task.needs_descriptions and len(generations) != len(asked)):
+        raise UserError(
+            f"{path} holds samples of {len(generations)} problems, but {problems.dataset} ({problems.language}) has "
+            f"{len(asked)}{f' up to the limit of {limit}' if limit else ''}; name the right --dataset, or --limit "
+            "if only the first problems were asked"
+        )
+    owners = [(problem, candidate) for problem in asked for candidate in range(candidates)]
+    samples = [
+        Sample(problem.task_id, candidate, number, None, answer or "")
+        for (problem, candidate), answers in zip(owners, generations, strict=True)
+        for number, answer in enumerate(answers)
+    ]
+    if task.is_executed and not prompt.startswith("diff"):
+        strangers = sum(
+            all(answer and problem.entry_point not in answer for answer in answers)
+            for (problem, _), answers in zip(owners, generations, strict=True)
+        )
+        if strangers > len(owners) / 2:
+            raise UserError(
+                f"{path}: {strangers} of {len(owners)} answers do not mention the function they should define, so "
+                f"they seem to answer another dataset or task than {task.name} of {problems.dataset}"
+            )
+    return Recording(task, prompt, tuple(samples), path)
+
+
+def _lines(path: Path, text: str, known: str | None, prompt: str | None, dataset: str | None) -> Iterator[Recording]:
+    """JSON Lines: lm-eval's samples, or one object a sample."""
+    samples: dict[str, list[Sample]] = defaultdict(list)
+    counts: dict[tuple[str, str], int] = defaultdict(int)
+    first_filter: Any = None
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        where = f"{path} line {number}"
+        try:
+            record = json.loads(line)
+        except ValueError as error:
+            raise UserError(f"{where} is not JSON: {error}") from None
+        if not isinstance(record, dict):
+            raise UserError(f"{where} must be an object, not {type(record).__name__}")
+        name = record.get("task", known)
+        if not isinstance(name, str):
+            raise UserError(f"{where}: name the task that it answers with --tasks (or a field `task`)")
+        task = get_task(name)
+        if "doc" in record:
+            # lm-eval writes a line for each filter of a task; all hold the same raw responses.
+            first_filter = record.get("filter") if not counts else first_filter
+            if record.get("filter") != first_filter:
+                continue
+            task_id, texts = _lm_eval_sample(record, where)
+            candidate = counts[name, task_id]
+            counts[name, task_id] += 1
+            if candidate and not task.needs_descriptions:
+                raise UserError(f"{where}: a second line for {task_id}; give the samples of one run")
+            samples[name] += [Sample(task_id, candidate, index, text) for index, text in enumerate(texts)]
+        else:
+            task_id, text_ = _plain_sample(record, where)
+            index = counts[name, task_id]
+            counts[name, task_id] += 1
+            by_description = task.needs_descriptions
+            samples[name].append(Sample(task_id, index if by_description else 0, 0 if by_description else index, text_))
+    if not samples:
+        raise UserError(f"{path} holds no samples")
+    for name, found in samples.items():
+        task = get_task(name)
+        problems = load_problems(task.language.name, dataset)
+        for sample in found:
+            problems.get(sample.task_id)  # refuses the samples of another dataset
+        yield Recording(task, prompt or _recorded_prompt(path, name), tuple(found), path)
+
+
+def _lm_eval_sample(record: Mapping[str, Any], where: str) -> tuple[str, list[str]]:
+    try:
+        task_id, responses = record["doc"]["task_id"], record["resps"]
+        texts = [text for response in responses for text in ([response] if isinstance(response, str) else response)]
+        if not isinstance(task_id, str) or not texts or not all(isinstance(text, str) for text in texts):
+            raise TypeError("`resps` must hold strings")
+    except (KeyError, TypeError) as error:
+        raise UserError(
+            f"{where} is not a sample logged by lm-eval (an object with `doc`, its `task_id`, and `resps`): {error!r}"
+        ) from None
+    return task_id, texts
+
+
+def _plain_sample(record: Mapping[str, Any], where: str) -> tuple[str, str]:
+    for field in ("task_id", "completion"):
+        if not isinstance(record.get(field), str):
+            raise UserError(f"{where} must have a string `{field}`, has {record.get(field)!r}")
+    return record["task_id"], record["completion"]
+
+
+def _recorded_prompt(path: Path, task: str) -> str:
+    """The prompt format that lm-eval's results name, which lie beside its samples."""
+    results = path.with_name(path.name.replace(f"samples_{task}_", "results_", 1)).with_suffix(".json")
+    try:
+        config = json.loads(results.read_text(encoding="utf-8"))["configs"][task]
+        return str(config["metadata"]["octopack"]["prompt"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return DEFAULT_FORMAT
+
+
+def merged_generations(parts: Sequence[tuple[Path, Any]]) -> list[list[Any]]:
+    """Parts of a generations file, put together as the reference does: in order of the number in their names.
+
+    A part whose items are several lists of one string each is one problem's samples; other parts follow each other.
+
+    Raises:
+        UserError: A part has another shape.
+    """
+    whole: list[list[Any]] = []
+    for path, part in sorted(parts, key=lambda item: _trailing_number(item[0])):
+        if not isinstance(part, list) or not all(isinstance(item, list) for item in part):
+            raise UserError(f"{path} must hold a list of lists of strings")
+        if len(part) > 1 and all(len(item) == 1 for item in part):
+            whole.append([item[0] for item in part])
+        else:
+            whole += part
+    return whole
+
+
+def _trailing_number(path: Path) -> tuple[int, str]:
+    numbers = re.findall(r"\d+", path.stem)
+    return (int(numbers[-1]) if numbers else -1, path.name)

@@ -1,0 +1,186 @@
+"""The scores of a run, from its verdicts."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from octopack_tasks.errors import UserError
+from octopack_tasks.metrics import PassAtK, Tally, mean_pass_at_k, score
+from octopack_tasks.runs import Judgement, ProblemKey, Run
+
+if TYPE_CHECKING:
+    from octopack_tasks.plans import Work
+
+NO_ANSWER = "no_answer"
+"""Stands among the outcomes for completions that held no solution, so that they are not taken for wrong code."""
+
+
+@dataclass(frozen=True)
+class BugType:
+    """The score among problems with one kind of bug.
+
+    Attributes:
+        problems: How many there are.
+        pass_at_1: Mean over them.
+    """
+
+    problems: int
+    pass_at_1: float
+
+
+@dataclass(frozen=True)
+class TaskResult:
+    """What came of a task.
+
+    Attributes:
+        task: Name of the task.
+        reading: How its completions were read.
+        prompt: The prompt format.
+        problems: How many problems were asked.
+        samples: How many samples there are.
+        missing: How many samples still lack a completion or a verdict; the score then covers the other problems.
+        scores: pass@k with its uncertainty; empty where nothing is judged.
+        outcomes: How many samples ended how: a status of the sandbox, or `no_answer`.
+        too_long: How many samples were not asked for because the prompt was too long.
+        bug_types: Of the fix tasks: the score by kind of bug.
+        suspicious: How many passes deserve a look.
+        tokens: How many tokens the model wrote, where that is known.
+    """
+
+    task: str
+    reading: str
+    prompt: str
+    problems: int
+    samples: int
+    missing: int
+    scores: tuple[PassAtK, ...]
+    outcomes: Mapping[str, int]
+    too_long: int
+    bug_types: Mapping[str, BugType]
+    suspicious: int
+    tokens: int | None
+
+    def pass_at(self, k: int) -> float:
+        """pass@k.
+
+        Raises:
+            UserError: It was not computed for this k.
+        """
+        for value in self.scores:
+            if value.k == k:
+                return value.value
+        raise UserError(f"{self.task} has no pass@{k}; there are: {[value.k for value in self.scores]}")
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as JSON values (no NaN: the standard error of one problem is null)."""
+        values = dataclasses.asdict(self)
+        values["scores"] = {
+            f"pass@{value.k}": {
+                name: None if isinstance(number, float) and math.isnan(number) else number
+                for name, number in dataclasses.asdict(value).items()
+                if name != "k"
+            }
+            for value in self.scores
+        }
+        return values
+
+
+@dataclass(frozen=True)
+class Results(Mapping[str, TaskResult]):
+    """The results of a run by name of task.
+
+    Attributes:
+        tasks: One for each task.
+        manifest: What the run was.
+    """
+
+    tasks: tuple[TaskResult, ...]
+    manifest: Mapping[str, Any]
+
+    def __getitem__(self, name: str) -> TaskResult:
+        for result in self.tasks:
+            if result.task == name:
+                return result
+        raise KeyError(name)
+
+    def __iter__(self) -> Any:
+        return iter([result.task for result in self.tasks])
+
+    def __len__(self) -> int:
+        return len(self.tasks)
+
+    def to_json(self) -> dict[str, Any]:
+        """The results as JSON values, with everything that is needed to repeat them."""
+        return {"results": {result.task: result.to_json() for result in self.tasks}, "manifest": dict(self.manifest)}
+
+
+def summarize(run: Run, works: Sequence[Work], reading: str, ks: Sequence[int] | None = None) -> Results:
+    """The scores of a run as far as it is judged.
+
+    Raises:
+        UserError: A k is larger than the samples allow.
+    """
+    from octopack_tasks.evaluation import expected_samples
+
+    is_imported = run.manifest["settings"]["model"]["backend"] == "recorded"
+    results = []
+    for work in works:
+        samples = {(sample.key, sample.sample): sample for sample in run.samples(work.task.name)}
+        judgements = judgements_by_problem(run, work.task.name, reading)
+        judged = sum(map(len, judgements.values()))
+        expected = len(samples) if is_imported else expected_samples(work, works)
+        tokens = [sample.tokens for sample in samples.values()]
+        results.append(
+            TaskResult(
+                task=work.task.name,
+                reading=reading,
+                prompt=work.plan.prompt,
+                problems=len({key[0] for key, _ in samples}) if is_imported else len(work.problems),
+                samples=len(samples),
+                missing=expected - (judged if work.task.is_executed else len(samples)),
+                scores=tuple(score(tallies_of(judgements), ks)) if judgements else (),
+                outcomes=dict(Counter(_outcome(each) for group in judgements.values() for each in group).most_common()),
+                too_long=sum(sample.finish.value == "prompt_too_long" for sample in samples.values()),
+                bug_types=_bug_types(work, judgements),
+                suspicious=sum(bool(each.verdict.suspicious) for group in judgements.values() for each in group),
+                tokens=None if None in tokens else sum(number for number in tokens if number is not None),
+            )
+        )
+    return Results(tuple(results), run.manifest)
+
+
+def judgements_by_problem(run: Run, task: str, reading: str) -> dict[ProblemKey, list[Judgement]]:
+    """The judgements of a task by problem, each sample once."""
+    found: dict[ProblemKey, dict[int, Judgement]] = defaultdict(dict)
+    for judgement in run.judgements(task, reading):
+        found[judgement.key].setdefault(judgement.sample, judgement)
+    return {key: [group[number] for number in sorted(group)] for key, group in sorted(found.items())}
+
+
+def tallies_of(judgements: Mapping[ProblemKey, Iterable[Judgement]]) -> list[Tally]:
+    """What came of each problem."""
+    return [Tally.of(judgement.verdict.passed for judgement in group) for group in judgements.values()]
+
+
+def _outcome(judgement: Judgement) -> str:
+    if not judgement.has_answer and not judgement.verdict.passed:
+        return NO_ANSWER
+    return judgement.verdict.status.value
+
+
+def _bug_types(work: Work, judgements: Mapping[ProblemKey, Sequence[Judgement]]) -> dict[str, BugType]:
+    if not work.task.name.startswith("humanevalfix"):
+        return {}
+    groups: dict[str, list[Tally]] = defaultdict(list)
+    for (task_id, _), group in judgements.items():
+        bug_type = work.whole.get(task_id).bug_type
+        if bug_type:
+            groups[bug_type].append(Tally.of(judgement.verdict.passed for judgement in group))
+    return {
+        name: BugType(len(tallies), mean_pass_at_k(tallies, (1,))["pass@1"]) for name, tallies in sorted(groups.items())
+    }

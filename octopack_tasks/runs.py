@@ -1,0 +1,372 @@
+"""A run's folder on disk: a manifest, samples and verdicts, appended and compressed; a killed run goes on from there.
+
+    RUN/manifest.json                          everything needed to repeat the run
+    RUN/samples/<task>.jsonl.gz                what the model wrote, one line a sample
+    RUN/verdicts/<reading>/<task>.jsonl.gz     solution, program and verdict of each sample
+    RUN/results.json                           the scores (written last)
+
+Every append is a gzip member of its own, written at once: whatever moment a process dies at, all members before are
+whole, and the torn one at the end is cut off when the run goes on. `zcat` reads the files.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import json
+import os
+import socket
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, TypeAlias
+
+from octopack_tasks.errors import UserError
+from octopack_tasks.generation.protocol import Completion, Finish
+from octopack_tasks.problems import Problem
+from sandboxes import Verdict
+
+FORMAT = 1
+"""Version of the folder's layout."""
+
+ProblemKey: TypeAlias = tuple[str, int]
+"""A problem of a task: task_id, and which description of it (0 where there are none)."""
+
+
+def problem_key(problem: Problem) -> ProblemKey:
+    """The key of a problem."""
+    return problem.task_id, problem.candidate or 0
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What a model wrote about a problem.
+
+    Attributes:
+        task_id: The problem.
+        candidate: Which description of it was asked about; 0 where there are none.
+        sample: Number of the sample.
+        completion: The text as the model wrote it; None where only the answer in it is known.
+        answer: The answer cut out of it elsewhere, as in the reference's generations files; None otherwise.
+        tokens: How many tokens the model wrote, where that is known.
+        finish: Why the completion ends where it ends.
+    """
+
+    task_id: str
+    candidate: int
+    sample: int
+    completion: str | None
+    answer: str | None = None
+    tokens: int | None = None
+    finish: Finish = Finish.RECORDED
+
+    @classmethod
+    def of(cls, completion: Completion) -> Sample:
+        """A completion as it is kept."""
+        task_id, candidate = problem_key(completion.request.problem)
+        return cls(
+            task_id, candidate, completion.sample, completion.text, None, completion.tokens, finish=completion.finish
+        )
+
+    @property
+    def key(self) -> ProblemKey:
+        """The problem it belongs to."""
+        return self.task_id, self.candidate
+
+    def to_json(self) -> dict[str, Any]:
+        """The sample as JSON values."""
+        values = {**dataclasses.asdict(self), "finish": self.finish.value}
+        return {name: value for name, value in values.items() if value is not None}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Sample:
+        """The inverse of `to_json`."""
+        return cls(**{"completion": None, **values, "finish": Finish(values["finish"])})
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What came of a sample under one reading.
+
+    Attributes:
+        task_id: The problem.
+        candidate: Which description of it; 0 where there are none.
+        sample: Number of the sample.
+        solution: The solution in the completion.
+        program: The program that tested it.
+        has_answer: Whether the completion held a solution at all.
+        verdict: What came of the program.
+    """
+
+    task_id: str
+    candidate: int
+    sample: int
+    solution: str
+    program: str
+    has_answer: bool
+    verdict: Verdict
+
+    @property
+    def key(self) -> ProblemKey:
+        """The problem it belongs to."""
+        return self.task_id, self.candidate
+
+    def to_json(self) -> dict[str, Any]:
+        """The judgement as JSON values."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {**values, "verdict": self.verdict.to_json()}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Judgement:
+        """The inverse of `to_json`."""
+        return cls(**{**values, "verdict": Verdict.from_json(values["verdict"])})
+
+
+class Log:
+    """JSON Lines in a file of gzip members that only ever grows.
+
+    Args:
+        path: The file; it need not be there yet.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: BinaryIO | None = None
+
+    def read(self) -> Iterator[dict[str, Any]]:
+        """Everything that was appended completely, in order; safe while another process appends.
+
+        Raises:
+            UserError: The file is damaged before its end, or is no such file.
+        """
+        if not self.path.exists():
+            return
+        with self.path.open("rb") as file:
+            for _, content in self._members(file):
+                for line in content.split(b"\n"):
+                    if line:
+                        yield json.loads(line)
+
+    def append(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Append records, all of them or none.
+
+        Raises:
+            UserError: The disk is full or not writable; the file is as it was before.
+        """
+        content = "".join(json.dumps(record) + "\n" for record in records).encode("ascii")
+        if not content:
+            return
+        compressor = zlib.compressobj(wbits=31)
+        member = compressor.compress(content) + compressor.flush()
+        try:
+            file = self._file = self._file or self._open()
+            end = file.seek(0, os.SEEK_END)
+            try:
+                rest = memoryview(member)
+                while rest:  # a disk that is nearly full takes a part
+                    rest = rest[file.write(rest) :]
+            except OSError:
+                file.truncate(end)
+                raise
+        except OSError as error:
+            raise UserError(
+                f"could not write {self.path} ({error.strerror or error}); everything before is kept: "
+                "make room, then run the same command again"
+            ) from error
+
+    def close(self) -> None:
+        """Make sure that everything is on the disk."""
+        if self._file is not None:
+            os.fsync(self._file.fileno())
+            self._file.close()
+            self._file = None
+
+    def _open(self) -> BinaryIO:
+        """The file for appending, without the torn member that a killed process may have left."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        file = self.path.open("a+b", buffering=0)  # unbuffered: what is written survives the process
+        try:
+            file.seek(0)
+            whole = 0
+            for end, _ in self._members(file):
+                whole = end
+            file.truncate(whole)
+        except BaseException:
+            file.close()
+            raise
+        return file
+
+    def _members(self, file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+        """The whole members: where each ends, and what it holds."""
+        end, rest = 0, b""
+        while True:
+            decoder, content, size = zlib.decompressobj(wbits=31), bytearray(), 0
+            while not decoder.eof:
+                chunk = rest or file.read(8192)
+                rest = b""
+                if not chunk:
+                    return  # the end of the file, or a torn member
+                try:
+                    content += decoder.decompress(chunk)
+                except zlib.error as error:
+                    raise UserError(
+                        f"{self.path} is damaged after byte {end} ({error}); to keep what is before that and write "
+                        f"the rest again: truncate -s {end} {self.path}"
+                    ) from None
+                size += len(chunk)
+            rest = decoder.unused_data
+            end += size - len(rest)
+            yield end, bytes(content)
+
+
+class Run:
+    """A run's folder. Opened to read; inside `with run.locked():` also to write.
+
+    Args:
+        folder: The folder; it need not be there yet.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._logs: dict[Path, Log] = {}
+        self._lock: Any = None
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """The manifest.
+
+        Raises:
+            UserError: There is none, or it is not one.
+        """
+        path = self.folder / "manifest.json"
+        try:
+            manifest = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise UserError(f"{self.folder} is no run: it has no manifest.json") from None
+        except (OSError, ValueError) as error:
+            raise UserError(f"could not read {path}: {error}") from None
+        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+            raise UserError(f"{path} is not a manifest of format {FORMAT}; use the octopack that wrote it")
+        return manifest
+
+    @property
+    def exists(self) -> bool:
+        """Whether the folder holds a run."""
+        return (self.folder / "manifest.json").exists()
+
+    def write_manifest(self, manifest: Mapping[str, Any]) -> None:
+        """Write the manifest, wholly or not at all."""
+        self.write_json("manifest.json", {"format": FORMAT, **manifest})
+
+    def write_json(self, name: str, content: Mapping[str, Any]) -> Path:
+        """Write a JSON file of the folder, wholly or not at all."""
+        path = self.folder / name
+        write_json(path, content)
+        return path
+
+    def samples(self, task: str) -> list[Sample]:
+        """What was written for a task."""
+        return [Sample.from_json(values) for values in self._log("samples", task).read()]
+
+    def add_samples(self, task: str, samples: Iterable[Sample]) -> None:
+        """Keep samples."""
+        self._check_locked()
+        self._log("samples", task).append(sample.to_json() for sample in samples)
+
+    def judgements(self, task: str, reading: str) -> list[Judgement]:
+        """What came of a task's samples under a reading."""
+        return [Judgement.from_json(values) for values in self._log(f"verdicts/{reading}", task).read()]
+
+    def add_judgements(self, task: str, reading: str, judgements: Iterable[Judgement]) -> None:
+        """Keep judgements."""
+        self._check_locked()
+        self._log(f"verdicts/{reading}", task).append(judgement.to_json() for judgement in judgements)
+
+    def drop_judgements(self, reading: str) -> None:
+        """Forget what was judged under a reading, to judge it again."""
+        self._check_locked()
+        for path in (self.folder / "verdicts" / reading).glob("*.jsonl.gz"):
+            self._logs.pop(path, Log(path)).close()
+            path.unlink()
+
+    def locked(self) -> Run:
+        """Take the folder for writing; a context manager that gives it back.
+
+        Raises:
+            UserError: Another process has it, or the folder cannot be written.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = (self.folder / "lock").open("a+", encoding="utf-8")
+        except OSError as error:
+            raise UserError(f"could not write to {self.folder}: {error.strerror or error}") from None
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.seek(0)
+            owner = lock.read().strip() or "another process"
+            lock.close()
+            raise UserError(
+                f"{self.folder} is in use by {owner}; wait for it (`octopack status` shows how far it is), or give "
+                "another --out"
+            ) from None
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()} on {socket.gethostname()}")
+        lock.flush()
+        self._lock = lock  # the kernel gives it back when the process ends, however it ends
+        return self
+
+    @property
+    def is_in_use(self) -> bool:
+        """Whether a process works on it."""
+        try:
+            with (self.folder / "lock").open("r", encoding="utf-8") as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
+        return False
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for log in self._logs.values():
+            log.close()
+        self._logs.clear()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def _log(self, kind: str, task: str) -> Log:
+        path = self.folder / kind / f"{task}.jsonl.gz"
+        return self._logs.setdefault(path, Log(path))
+
+    def _check_locked(self) -> None:
+        if self._lock is None:
+            raise RuntimeError(f"{self.folder} is open to read only; use `with run.locked():`")
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a JSON file, wholly or not at all.
+
+    Raises:
+        UserError: It cannot be written.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("w", encoding="utf-8") as file:
+            json.dump(content, file, indent=2)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise UserError(f"could not write {path}: {error.strerror or error}") from None
