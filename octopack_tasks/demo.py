@@ -70,7 +70,9 @@ def save_as_safetensors(gguf: Path, folder: Path) -> None:
     """
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
 
+    logging.set_verbosity_error()
     with gguf.open("rb") as file:
         magic = file.read(4)
     if magic != b"GGUF":
@@ -85,7 +87,8 @@ def save_as_safetensors(gguf: Path, folder: Path) -> None:
     if hasattr(config, "quantization_config"):
         del config.quantization_config
     config.dtype = torch.bfloat16
-    model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
+    fresh: Any = AutoModelForCausalLM  # from_config has no types
+    model = fresh.from_config(config, dtype=torch.bfloat16)
     model.load_state_dict(loaded.state_dict())
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:

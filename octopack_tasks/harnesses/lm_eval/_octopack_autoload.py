@@ -49,7 +49,7 @@ class _Finder:
                     stacklevel=2,
                 )
 
-        spec.loader.exec_module = exec_module
+        spec.loader.exec_module = exec_module  # type: ignore[method-assign]
         return spec
 
 

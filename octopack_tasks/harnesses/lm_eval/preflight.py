@@ -29,10 +29,11 @@ def check_run(run: Any, task_manager: Any) -> None:
     try:
         _check(run, tasks)
     except Exception as error:
-        if not isinstance(getattr(error, "exit_code", None), int):
+        exit_code = getattr(error, "exit_code", None)
+        if not isinstance(exit_code, int):
             raise
         print(f"octopack: {error}", file=sys.stderr)  # noqa: T201 - a command's last word
-        sys.exit(error.exit_code)
+        sys.exit(exit_code)
 
 
 def _our_tasks(names: list[Any], task_manager: Any) -> list[Task]:

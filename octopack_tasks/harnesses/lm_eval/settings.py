@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from octopack_tasks.errors import UserError
+from sandboxes.backends import BACKENDS, BackendName
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Settings:
         k: The k's of pass@k; empty: every k from 1 to `n_samples`.
         dataset: Where the problems come from; None: OCTOPACK_DATASET, else the hub.
         descriptions: File or folder of descriptions for explainsynthesize.
-        sandbox: Sandbox backend: auto, docker, bubblewrap, process or ray.
+        sandbox: Sandbox backend; None: OCTOPACK_SANDBOX, else the first that works.
         workers: Programs judged at the same time; None: one a core.
         verdict_cache: Whether verdicts may come from the cache on disk.
     """
@@ -32,7 +33,7 @@ class Settings:
     k: tuple[int, ...] = ()
     dataset: str | None = None
     descriptions: Path | None = None
-    sandbox: str = "auto"
+    sandbox: BackendName | None = None
     workers: int | None = None
     verdict_cache: bool = True
 
@@ -60,7 +61,7 @@ class Settings:
             k=k,
             dataset=None if dataset is None else str(dataset),
             descriptions=None if descriptions is None else Path(str(descriptions)),
-            sandbox=str(metadata.get("sandbox", "auto")),
+            sandbox=_backend(metadata.get("sandbox")),
             workers=None if workers is None else _positive("workers", workers),
             verdict_cache=_boolean("verdict_cache", metadata.get("verdict_cache", True)),
         )
@@ -75,6 +76,12 @@ def _positive(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise UserError(f"--metadata {name}={value!r} must be a whole number, 1 or more")
     return value
+
+
+def _backend(value: Any) -> BackendName | None:
+    if value is not None and value not in BACKENDS:
+        raise UserError(f"--metadata sandbox={value!r} is unknown: choose from {', '.join(BACKENDS)}")
+    return cast("BackendName | None", value)
 
 
 def _boolean(name: str, value: Any) -> bool:

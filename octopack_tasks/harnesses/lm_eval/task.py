@@ -61,7 +61,7 @@ class HumanEvalPackTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval has 
         if self._task.is_executed:
             names = [f"pass@{k}" for k in self._settings.ks]
             self._metric_fn_list = dict.fromkeys(names)
-            self._metric_fn_kwargs = {name: {} for name in names}
+            self._metric_fn_kwargs: dict[str, dict[str, Any]] = {name: {} for name in names}
             self._aggregation_list = dict.fromkeys(names, mean)
             self._higher_is_better = dict.fromkeys(names, True)
             self.config.metric_list = [{"metric": name, "aggregation": "mean"} for name in names]
@@ -75,7 +75,8 @@ class HumanEvalPackTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval has 
         self.dataset = {"test": datasets.Dataset.from_list(rows)}
 
     def _problem(self, doc: dict[str, Any]) -> Problem:
-        return self._problems[doc["index"]]
+        index: int = doc["index"]
+        return self._problems[index]
 
     def doc_to_text(self, doc: dict[str, Any], doc_to_text: Any = None) -> str:
         """The prompt; with a chat template the user's turn."""
