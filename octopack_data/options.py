@@ -32,6 +32,7 @@ from octopack_data.pipeline import (
     take_share,
 )
 from octopack_data.shards import ShardFormat
+from octopack_tasks.errors import UserError
 
 _INPUT_HELP = (
     "Shard or folder of shards (*.jsonl, .jsonl.gz, .jsonl.zst, .parquet), hub files as hf://datasets/ORG/NAME/..."
@@ -73,12 +74,12 @@ class RunOptions:
 
 @contextmanager
 def user_errors() -> Iterator[None]:
-    """Turn a `DataError` into one line on standard error and exit code 2."""
+    """Turn an error that the user can mend into one line on standard error and exit code 2."""
     try:
         yield
-    except DataError as error:
+    except (DataError, UserError) as error:
         Console(stderr=True).print(f"[bold red]error:[/] {_escape(str(error))}", soft_wrap=True, highlight=False)
-        raise typer.Exit(2) from None
+        raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt:
         Console(stderr=True).print("interrupted; finished shards are kept, run the same command again to continue")
         raise typer.Exit(130) from None

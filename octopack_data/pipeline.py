@@ -25,6 +25,7 @@ import orjson
 
 from octopack_data.errors import DataError
 from octopack_data.shards import (
+    BATCH_BYTES,
     Fingerprint,
     LongLine,
     RoutedWriter,
@@ -100,6 +101,8 @@ class Step(ABC):
     """Text columns that every row must have."""
     row_id: ClassVar[str] = "commit"
     """Column by which `--explain` finds a row."""
+    batch_bytes: ClassVar[int] = BATCH_BYTES
+    """Bytes of input in a batch; a step that makes rows grow takes less."""
     routed: ClassVar[bool] = False
     """Whether kept rows are spread over several files (`Outcome.routes`)."""
     keep_dropped: ClassVar[bool] = False
@@ -336,7 +339,7 @@ def is_done(job: Job, unit: Unit) -> bool:
         if not path.is_file() or path.stat().st_size != known["size"]:
             return False
         # The time of change is only a shortcut: a copied or touched file with the same content is the same input.
-        if known["stat"] != _stat(path) and fingerprint_of(path).hexdigest() != known["sha256"]:
+        if known["stat"] != _stat(path) and fingerprint_of(path).hexdigest() != known["xxh3"]:
             return False
     return True
 
@@ -551,11 +554,11 @@ def _run_unit(
         intake.line_number = 0
         reported = 0
         left = job.limit
-        for lines in read_lines(path, fingerprint=fingerprint):
+        for lines in read_lines(path, fingerprint=fingerprint, batch_bytes=job.step.batch_bytes):
             lines = _limited(lines, left)
             if left is not None:
                 left -= len(lines)
-            statistics.bytes_in += sum(len(line) + 1 if isinstance(line, bytes) else line.size for line in lines)
+            statistics.bytes_in += sum(map(len, lines)) + len(lines)
             batch = intake.batch(lines, path)
             outcome = function(batch)
             _check_conservation(job, batch, outcome)
@@ -569,7 +572,7 @@ def _run_unit(
                 break
         if left == 0:
             fingerprint = fingerprint_of(path)  # the rest was not read
-        inputs.append({"name": path.name, "size": fingerprint.size, "sha256": fingerprint.hexdigest(), "stat": status})
+        inputs.append({"name": path.name, "size": fingerprint.size, "xxh3": fingerprint.hexdigest(), "stat": status})
     writer.close()
     outputs = _publish(job, unit, results, statistics)
     record = {
@@ -626,7 +629,7 @@ def _publish(job: Job, unit: Unit, results: Path, statistics: Statistics) -> lis
         target.parent.mkdir(parents=True, exist_ok=True)
         source.replace(target)
         sync_folder(target.parent)
-        outputs.append({"path": relative.as_posix(), "size": fingerprint.size, "sha256": fingerprint.hexdigest()})
+        outputs.append({"path": relative.as_posix(), "size": fingerprint.size, "xxh3": fingerprint.hexdigest()})
     for old in earlier["outputs"] if earlier else []:
         if old["path"] not in {output["path"] for output in outputs}:
             (job.output / old["path"]).unlink(missing_ok=True)

@@ -18,7 +18,7 @@ def clean_scripts(subject: str) -> str:
     Source: commitpackft_filters1.py. One bracketed word at the start, then one word ending in a colon, then one
     bracketed word at the end; brackets around several words stay; white space becomes single blanks.
     """
-    words = subject.strip().replace(SKIP_CI, "").split()
+    words = subject.replace(SKIP_CI, "").split()
     if words and words[0].startswith("[") and words[0].endswith("]"):
         words = words[1:]
     if words and words[0].endswith(":"):
@@ -34,6 +34,8 @@ def clean_paper(subject: str) -> str:
     Source: paper Table 6, "Clean". Both skip tokens anywhere; then bracketed sequences (blanks included) at either end
     and first words ending in a colon, until nothing changes. White space inside stays as it is.
     """
+    if "[" not in subject and ":" not in subject:
+        return subject.strip()
     subject = subject.replace(SKIP_CI, "").replace(CI_SKIP, "").strip()
     while True:
         before = subject

@@ -13,6 +13,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,6 +22,7 @@ from octopack_data.errors import DataError
 STRETCH = 2048
 """Characters looked at before the bound is asked again."""
 
+_SHORT = 64
 _MAX_CACHED_PIECES = 400_000
 _MAX_CACHED_LENGTH = 48
 
@@ -102,12 +104,22 @@ class ByteLevelCounter:
         return self._add(self._always, text, limit)
 
     def count_around(self, before: str, separator: str, after: str, limit: int) -> int:
-        """Return what `count` gives for `before + separator + after`, where the separator may be a special token."""
+        """Return what `count` gives for `before + separator + after`, where the separator may be a special token.
+
+        The two sides of a commit differ in a few lines: what they share is counted once.
+        """
         if not self._stands_alone(separator):
             return self.count(before + separator + after, limit)
-        total = self._add(self._always + 1, before, limit)
-        return total if total > limit else self._add(total, after, limit)
+        total = self._always + 1
+        if self._surely_more(before, after, limit - total):
+            return limit + 1
+        head, tail = _shared_ends(before, after)
+        total = self._add(total, before[:head], limit, times=2)
+        total = self._add(total, before[len(before) - tail :], limit, times=2)
+        total = self._add(total, before[head : len(before) - tail], limit)
+        return self._add(total, after[head : len(after) - tail], limit)
 
+    @cache  # noqa: B019 - counters live as long as the process
     def _stands_alone(self, separator: str) -> bool:
         """Whether `separator` is cut out as one token whatever stands around it."""
         if separator not in self._added:
@@ -117,22 +129,80 @@ class ByteLevelCounter:
             separator in token or any(separator.startswith(token[i:]) for i in range(len(token))) for token in others
         )
 
-    def _add(self, total: int, text: str, limit: int) -> int:
+    def _surely_more(self, before: str, after: str, limit: int) -> bool:
+        """Whether the texts have more than `limit` tokens for certain, judged by the runs of letters and signs alone.
+
+        Every run of letters lies in a piece of its own, and so does every run of signs once apostrophes are taken out
+        (a piece such as `'s` joins one with letters).
+        """
+        enough = 5 * limit
+        if len(before) + len(after) < enough:
+            return False
+        sample = before[:enough]
+        sample += " " + after[: max(enough - len(sample), 0)]
+        if not sample.isascii() or self._has_added(sample):
+            return False
+        data = sample.encode()
+        runs = len(data.translate(_ONLY_LETTERS).split())
+        return runs > limit or runs + len(data.translate(_ONLY_SIGNS, b"'").split()) > limit
+
+    def _add(self, total: int, text: str, limit: int, times: int = 1) -> int:
         position, length = 0, len(text)
         while position < length and total <= limit:
             end = length
             if length - position > STRETCH and (boundary := _BOUNDARY.search(text, position + STRETCH)):
                 end = boundary.start()
-            stretch = text[position:end] if end - position < length else text
-            if stretch.isascii() and not self._has_added(stretch):
-                total += sum(map(self._count_of, self._find_pieces(stretch)))
-            else:
-                total += len(self._tokenizer.encode(stretch, add_special_tokens=False).ids)
+            total += times * self._count_stretch(text[position:end])
             position = end
         return total
 
+    def _count_stretch(self, text: str) -> int:
+        if text.isascii():
+            if not self._has_added(text):
+                return sum(map(self._count_of, self._find_pieces(text)))
+        elif len(text) > 2 * _SHORT and (boundary := _BOUNDARY.search(text, len(text) // 2)):
+            # A few letters beyond ASCII: the tokenizer itself need not see all that is around them.
+            return self._count_stretch(text[: boundary.start()]) + self._count_stretch(text[boundary.start() :])
+        return len(self._tokenizer.encode(text, add_special_tokens=False).ids)
+
     def _has_added(self, text: str) -> bool:
         return any(first in text for first in self._first_of_added) and self._find_added(text) is not None
+
+
+def _shared_ends(a: str, b: str) -> tuple[int, int]:
+    """Return how many characters at the start and at the end two texts share, cut where no piece reaches across."""
+    head = _shared_start(a, b)
+    rest = min(len(a), len(b)) - head
+    tail = _shared_start(a[len(a) - rest :][::-1], b[len(b) - rest :][::-1])
+    # The characters on both sides of a cut must be shared too, for it is they that make it a boundary.
+    head = _last_boundary(a, head)
+    cut = _BOUNDARY.search(a, len(a) - tail + 1) if tail else None
+    return head, len(a) - cut.start() if cut else 0
+
+
+def _shared_start(a: str, b: str) -> int:
+    low, high = 0, min(len(a), len(b))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if a[low:middle] == b[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _last_boundary(text: str, end: int) -> int:
+    """Return the last boundary before `end` that is a line end, or 0."""
+    line_end = text.rfind("\n", 0, end)
+    while line_end > 0 and not "!" <= text[line_end - 1] <= "~":
+        line_end = text.rfind("\n", 0, line_end)
+    return max(line_end, 0)
+
+
+_ONLY_LETTERS = bytes(byte if chr(byte).isalpha() and byte < 128 else ord(" ") for byte in range(256))
+_ONLY_SIGNS = bytes(
+    ord(" ") if chr(byte).isalnum() or chr(byte).isspace() or byte > 127 else byte for byte in range(256)
+)
 
 
 def _byte_alphabet() -> dict[int, str]:
@@ -179,10 +249,10 @@ def counter_for(tokenizer_json: str, identity: str) -> TokenCounter:
     tokenizer = Tokenizer.from_str(tokenizer_json)
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    description = json.loads(tokenizer.to_str())
+    description = json.loads(tokenizer_json)
     model = description["model"]
-    added = description["added_tokens"]
-    pattern = _piece_pattern(description["pre_tokenizer"])
+    added = description.get("added_tokens", [])
+    pattern = _piece_pattern(description.get("pre_tokenizer"))
     by_pieces = (
         pattern is not None
         and model.get("type") == "BPE"
@@ -190,7 +260,7 @@ def counter_for(tokenizer_json: str, identity: str) -> TokenCounter:
         and not model.get("continuing_subword_prefix")
         and not model.get("end_of_word_suffix")
         and not model.get("fuse_unk")
-        and description["normalizer"] is None
+        and description.get("normalizer") is None
         and not any(
             token["lstrip"] or token["rstrip"] or token["single_word"] or re.search(r"\s", token["content"])
             for token in added

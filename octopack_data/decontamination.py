@@ -1,0 +1,123 @@
+"""Which rows hold a benchmark problem: whole texts of HumanEvalPack, or runs of its words."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from octopack_data.errors import DataError
+
+NGRAM = 13
+"""Words of a run that counts as a copy (Brown et al. 2020, appendix C)."""
+
+MIN_WORDS = 8
+"""A shorter benchmark text (a body such as `return a + b`) is everyday code and proves nothing."""
+
+LANGUAGES = ("python", "js", "java", "go", "cpp", "rust")
+_FIELDS = ("prompt", "docstring", "canonical_solution", "buggy_solution", "test")
+_WORD = re.compile(r"\w+")
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A benchmark text found in a row.
+
+    Attributes:
+        problem: name of the problem, such as `Python/0`.
+        column: which of its texts.
+        kind: `exact` for the whole text, `ngram` for a run of words.
+        words: the words that were found (the first few of an exact hit).
+    """
+
+    problem: str
+    column: str
+    kind: str
+    words: str
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """The texts of a benchmark, cut into words, ready to be searched for.
+
+    Attributes:
+        texts: (problem, column, words) for every text.
+        ngram: words of a run that counts as a copy.
+    """
+
+    texts: tuple[tuple[str, str, tuple[str, ...]], ...]
+    ngram: int = NGRAM
+    common_limit: int = field(default=12)
+    """A run of words shared by more problems than this is boilerplate (includes, a test's frame), not a problem."""
+
+    @cached_property
+    def _runs(self) -> dict[tuple[str, ...], tuple[str, str]]:
+        problems: defaultdict[tuple[str, ...], set[str]] = defaultdict(set)
+        first: dict[tuple[str, ...], tuple[str, str]] = {}
+        for problem, column, words in self.texts:
+            for i in range(len(words) - self.ngram + 1):
+                run = words[i : i + self.ngram]
+                problems[run].add(problem.partition("/")[2])
+                first.setdefault(run, (problem, column))
+        return {run: first[run] for run, names in problems.items() if len(names) <= self.common_limit}
+
+    @cached_property
+    def _by_start(self) -> dict[tuple[str, ...], list[tuple[str, str, tuple[str, ...]]]]:
+        starts: defaultdict[tuple[str, ...], list[tuple[str, str, tuple[str, ...]]]] = defaultdict(list)
+        for text in self.texts:
+            starts[text[2][:MIN_WORDS]].append(text)
+        return starts
+
+    def identity(self) -> str:
+        """Return a hash of all texts, for the record of a run."""
+        digest = hashlib.sha256(repr((self.texts, self.ngram, self.common_limit)).encode())
+        return digest.hexdigest()[:16]
+
+    def hits(self, text: str) -> list[Hit]:
+        """Return the benchmark texts found in `text`: all whole ones, else the first shared run of each problem.
+
+        Case, white space and punctuation do not count, so re-indented or re-commented copies are found.
+        """
+        words = _WORD.findall(text.lower())
+        found: dict[tuple[str, str], Hit] = {}
+        starts, runs, ngram = self._by_start, self._runs, self.ngram
+        for i in range(len(words) - MIN_WORDS + 1):
+            for problem, column, wanted in starts.get(tuple(words[i : i + MIN_WORDS]), ()):
+                if tuple(words[i : i + len(wanted)]) == wanted:
+                    found.setdefault((problem, column), Hit(problem, column, "exact", " ".join(wanted[:ngram])))
+            run = tuple(words[i : i + ngram])
+            if (owner := runs.get(run)) is not None and owner not in found:
+                found[owner] = Hit(*owner, "ngram", " ".join(run))
+        return list(found.values())
+
+
+def load_benchmark(dataset: str | None, ngram: int = NGRAM) -> Benchmark:
+    """Return the texts of HumanEvalPack in all its languages.
+
+    Args:
+        dataset: a local folder of `<language>.jsonl`, a hub name, `starter`, or None for the hub's HumanEvalPack.
+        ngram: words of a run that counts as a copy.
+
+    Raises:
+        DataError: `ngram` is too small to mean anything.
+        octopack_tasks.errors.UserError: the data set cannot be loaded.
+    """
+    from octopack_tasks.problems import load_problems
+
+    if ngram < MIN_WORDS:
+        raise DataError(f"--ngram {ngram}: runs of fewer than {MIN_WORDS} words are everyday code; choose more")
+    texts = []
+    for language in LANGUAGES:
+        for problem in load_problems(language, dataset):
+            for column in _FIELDS:
+                words = tuple(_WORD.findall(getattr(problem, column).lower()))
+                if len(words) >= MIN_WORDS:
+                    texts.append((problem.task_id, column, words))
+    return Benchmark(tuple(texts), ngram)
+
+
+def tally(hits: list[Hit]) -> Counter[str]:
+    """Return how often each problem was hit."""
+    return Counter(f"{hit.problem} {hit.column} {hit.kind}" for hit in hits)
