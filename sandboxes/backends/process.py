@@ -1,0 +1,96 @@
+"""No isolation at all: programs run as the user who asked, under limits only. An explicit choice, named in results."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+
+from sandboxes.backends import BackendOptions, Place
+from sandboxes.backends.subprocesses import SupervisorProcess
+from sandboxes.errors import SandboxUnavailable, WorkerFault
+from sandboxes.payload import SUPERVISOR
+from sandboxes.workers import StreamWorker, Worker
+
+COMPILERS = {"python": "python3", "cpp": "g++", "js": "node", "java": "javac", "go": "go", "rust": "rustc"}
+"""The command that a language cannot do without."""
+PACKAGES = {
+    "python": "python3 python3-numpy",
+    "cpp": "g++ libboost-dev libssl-dev",
+    "js": "nodejs",
+    "java": "default-jdk-headless",
+    "go": "golang-go golang-github-stretchr-testify-dev",
+    "rust": "rustc librust-regex-dev librust-md5-dev librust-rand-dev",
+}
+"""Debian's packages of a language's toolchain."""
+
+
+def missing_toolchains(languages: Sequence[str]) -> list[str]:
+    """Those of `languages` whose compiler is not on this machine's path."""
+    return [language for language in languages if shutil.which(COMPILERS[language]) is None]
+
+
+def require_host_toolchains(languages: Sequence[str]) -> None:
+    """Make sure that this machine has a compiler for each of `languages`.
+
+    Raises:
+        SandboxUnavailable: It lacks one; the message names its packages.
+    """
+    if missing := missing_toolchains(languages):
+        packages = " ".join(PACKAGES[language] for language in missing)
+        raise SandboxUnavailable(
+            f"this machine has no toolchain for {', '.join(missing)}: apt-get install {packages} "
+            "(or use an image: `octopack sandbox build`, `octopack sandbox export`)"
+        )
+
+
+def host_environment() -> dict[str, str]:
+    """What a supervisor on the host gets of this process's environment: nothing that could be a secret."""
+    kept = ("PATH", "LANG", "TMPDIR", "JAVA_HOME", "GOROOT", "RUSTUP_HOME", "CARGO_HOME", "HOME")
+    return {name: os.environ[name] for name in kept if name in os.environ}
+
+
+def toolchains_digest(toolchains: Mapping[str, str]) -> str:
+    """What stands for an image's id where there is no image: a hash over the toolchains' versions."""
+    return "toolchains:" + hashlib.sha256(json.dumps(dict(sorted(toolchains.items()))).encode()).hexdigest()
+
+
+class ProcessBackend:
+    """Workers are child processes without any jail."""
+
+    def __init__(self, languages: Sequence[str], options: BackendOptions) -> None:
+        """Find the toolchains.
+
+        Raises:
+            SandboxUnavailable: One is missing.
+        """
+        if options.image or options.runtime or options.root:
+            raise ValueError("the process backend takes no image, runtime or root")
+        require_host_toolchains(languages)
+
+    def served_by(self, language: str) -> str:
+        """See `Backend`."""
+        return "process"
+
+    def place(self, toolchains: Mapping[str, str]) -> Place:
+        """See `Backend`."""
+        return Place("process", "/", toolchains_digest(toolchains), unsafe=True)
+
+    def how_to_get(self, language: str) -> str:
+        """See `Backend`."""
+        return f"the {language} toolchain of this machine does not answer: apt-get install {PACKAGES[language]}"
+
+    def cores(self) -> int:
+        """See `Backend`."""
+        return len(os.sched_getaffinity(0))
+
+    def start(self, language: str) -> Worker:
+        """See `Backend`."""
+        command = [sys.executable, "-I", "-B", str(SUPERVISOR), "--jail", "none"]
+        try:
+            return StreamWorker(SupervisorProcess(command, host_environment()))
+        except OSError as error:
+            raise WorkerFault(f"the supervisor did not start: {error}") from error

@@ -1,0 +1,204 @@
+"""What every backend must do, whatever it is made of: run with `octopack sandbox verify` and by the tests.
+
+A check is a program and the verdicts that are right for it. Checks of isolation pass when the attack they make does
+nothing: their tests assert that they were held off, so an escape shows as a verdict that is not `passed`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from sandboxes.sandbox import Sandbox
+from sandboxes.smoke import smoke_program, wrong_program
+from sandboxes.supervisor.protocol import Limits, Program, Status, Verdict
+
+
+@dataclass(frozen=True)
+class Check:
+    """One demand on a sandbox.
+
+    Attributes:
+        name: What it demands, in a few words.
+        program: What is run.
+        expected: The verdicts that meet it.
+    """
+
+    name: str
+    program: Program
+    expected: frozenset[Status]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a sandbox did with a check."""
+
+    check: Check
+    verdict: Verdict
+
+    @property
+    def met(self) -> bool:
+        """Whether the demand is met."""
+        return self.verdict.status in self.check.expected
+
+
+_PASSED = frozenset({Status.PASSED})
+_NOT_PASSED = frozenset(Status) - {Status.PASSED, Status.SANDBOX_ERROR}
+
+# edits of the smoke programs: what to replace with what
+_LEAVES_EARLY = {
+    "python": ("    return int(", "    import os\n    os._exit(0)\n    return int("),
+    "cpp": ("{ return a", "{ _Exit(0); return a"),
+    "js": ("md5('') ? a", "process.exit(0) || md5('') ? a"),
+    "java": ("{ return a", "{ System.exit(0); return a"),
+    "go": ("    return a", "    syscall.Exit(0)\n    return a"),
+    "rust": ("    a + b", "    std::process::exit(0);\n    a + b"),
+}
+_LOOPS = {
+    "python": ("return int(", "while True: pass\n    return int("),
+    "cpp": ("{ return a", "{ volatile int x = 0; while (true) x = x + 1; return a"),
+    "js": ("md5('') ? a", "{ while (true); }\nconst unused = (a, b) => md5('') ? a"),
+    "java": ("{ return a + b", "{ while (a != 7) { b++; } return a + b"),
+    "go": ("return a + b", "for a != 7 { b++ }\n    return a + b"),
+    "rust": ("    a + b", "    let mut c = a; while c != 7 { c = std::hint::black_box(1); }\n    a + b"),
+}
+_BROKEN = "\n%%% this is no program\n"
+
+
+def _edited(program: Program, old: str, new: str) -> Program:
+    if old not in program.source:
+        raise ValueError(f"the smoke program of {program.language} has no {old!r}")
+    source = program.source.replace(old, new, 1)
+    assert program.test_offset is not None
+    return replace(program, source=source, test_offset=program.test_offset + len(source) - len(program.source))
+
+
+def _with_code(language: str, code: str) -> Program:
+    """The smoke program with `code` before its tests."""
+    program = smoke_program(language)
+    assert program.test_offset is not None
+    head, tests = program.source[: program.test_offset], program.source[program.test_offset :]
+    return Program(language, head + code + tests, len(head + code))
+
+
+def language_checks(language: str) -> Iterator[Check]:
+    """What must hold in every language."""
+    early = _edited(smoke_program(language), *_LEAVES_EARLY[language])
+    if language == "go":
+        early = _edited(early, "import (", 'import (\n    "syscall"')
+    endless = replace(_edited(smoke_program(language), *_LOOPS[language]), limits=Limits(cpu_seconds=1.0))
+    yield Check("a right answer passes", smoke_program(language), _PASSED)
+    yield Check("a wrong answer fails", wrong_program(language), frozenset({Status.FAILED}))
+    yield Check(
+        "what does not compile is no pass",
+        _with_code(language, _BROKEN),
+        _NOT_PASSED if language in ("python", "js") else frozenset({Status.COMPILE_ERROR}),
+    )
+    yield Check("leaving before the tests is no pass", early, _NOT_PASSED)
+    yield Check("an endless loop ends", endless, frozenset({Status.TIMEOUT}))
+    yield Check("the next program is not harmed", smoke_program(language), _PASSED)
+
+
+_HELD_OFF = {
+    "it is not root, and cannot become it": """
+import os
+assert os.getuid() != 0 or open("/proc/self/uid_map").read().split()[1] != "0"
+try:
+    os.setuid(0)
+except OSError:
+    pass
+try:
+    open("/etc/octopack-was-here", "w")
+    raise SystemExit("wrote to /etc")
+except OSError:
+    pass
+""",
+    "there is no network": """
+import socket
+for address in (("1.1.1.1", 53), ("10.0.0.1", 80), ("169.254.169.254", 80)):
+    try:
+        socket.create_connection(address, timeout=2)
+        raise SystemExit("connected to " + repr(address))
+    except OSError:
+        pass
+""",
+    "it sees no environment but its own": """
+import os
+assert not any(word in name.upper() for name in os.environ for word in ("TOKEN", "SECRET", "KEY", "PASSWORD"))
+""",
+    "it cannot make namespaces": """
+import ctypes
+assert ctypes.CDLL(None, use_errno=True).unshare(0x10000000) == -1
+""",
+    "it cannot trace": """
+import ctypes
+assert ctypes.CDLL(None, use_errno=True).ptrace(16, 1, 0, 0) == -1
+""",
+    "it cannot signal what is not its own": """
+import os
+for entry in os.listdir("/proc"):
+    if entry.isdigit() and int(entry) not in (os.getpid(), os.getppid()):
+        try:
+            os.kill(int(entry), 0)
+        except OSError:
+            continue
+        # what it may signal has its own identity: itself in another thread group, or its jail's first process
+        assert os.stat("/proc/" + entry).st_uid == os.getuid()
+""",
+    "it may use threads, subprocesses and files": """
+import subprocess, sys, tempfile, threading
+thread = threading.Thread(target=lambda: None)
+thread.start()
+thread.join()
+assert subprocess.run([sys.executable, "-c", "print(6 * 7)"], capture_output=True).stdout == b"42\\n"
+with tempfile.TemporaryFile() as file:
+    file.write(b"x" * 100000)
+assert sys.stdin.read() == ""
+""",
+}
+_STOPPED = {
+    "memory without bound ends": (
+        "blocks = []\nwhile True:\n    blocks.append(bytearray(b'x' * (16 << 20)))\n",
+        Limits(memory_bytes=256 << 20),
+        _NOT_PASSED,
+    ),
+    "output without bound ends": (
+        "import sys\nwhile True:\n    sys.stdout.write('x' * 65536)\n",
+        Limits(),
+        frozenset({Status.OUTPUT_LIMIT}),
+    ),
+    "sleeping forever ends": (
+        "import time\ntime.sleep(10000)\n",
+        Limits(wall_seconds=2.0),
+        frozenset({Status.TIMEOUT}),
+    ),
+    "a fork bomb ends": (
+        "import os\nwhile True:\n    os.fork()\n",
+        Limits(cpu_seconds=2.0, wall_seconds=5.0),
+        _NOT_PASSED,
+    ),
+    "filling the disk ends": (
+        "f = open('big', 'wb')\nwhile True:\n    f.write(b'x' * (1 << 20))\n",
+        Limits(file_bytes=8 << 20),
+        _NOT_PASSED,
+    ),
+}
+
+
+def isolation_checks() -> Iterator[Check]:
+    """What must hold against a hostile program; in Python, which is enough to reach every layer."""
+    for name, code in _HELD_OFF.items():
+        yield Check(name, _with_code("python", code), _PASSED)
+    for name, (code, limits, expected) in _STOPPED.items():
+        yield Check(name, replace(_with_code("python", code), limits=limits), expected)
+    yield Check("the next program is not harmed by any of it", _with_code("python", "# after all\n"), _PASSED)
+
+
+def run_conformance(sandbox: Sandbox, languages: Sequence[str]) -> Iterator[Outcome]:
+    """Run every check that concerns `languages`, in order, one after the other."""
+    checks = [check for language in languages for check in language_checks(language)]
+    if "python" in languages:
+        checks += isolation_checks()
+    for check in checks:
+        [verdict] = sandbox.run([check.program])
+        yield Outcome(check, verdict)
