@@ -1,6 +1,6 @@
 """Holds this package against recorded facts of the reference, in any folder of the format of `shared/golden`.
 
-Verdicts are not checked here, since they need a sandbox.
+Of verdicts only their programs are checked here: the verdicts themselves need a sandbox.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import dataclasses
 import difflib
 import gzip
 import hashlib
+import itertools
 import json
 import math
 import re
@@ -113,13 +114,20 @@ def _text(what: str, ours: str, row: Row) -> Iterator[str]:
 
 def _prompt_rejections(row: Row, facts: _Facts) -> Iterator[str]:
     task = get_task(row["task"])
-    problem = facts.problem(task, {"task_id": facts.problems(task.language.name)[0].task_id})
+    problem = _any_problem(task)
     ask = task.encoder_prompt if row.get("what") == "get_prompt_encoder" else task.prompt
     try:
         ask(problem, row["prompt"])
     except UserError:
         return
     yield f"the reference refuses it ({row['error']}), we do not"
+
+
+def _any_problem(task: Task) -> Problem:
+    """For rules in which the problem plays no part."""
+    columns = dict.fromkeys(("prompt", "declaration", "canonical_solution", "buggy_solution", "test", "docstring"), "x")
+    row = {**columns, "task_id": "any", "entry_point": "f", "instruction": "x", "import": "", "test_setup": "x"}
+    return dataclasses.replace(Problem.from_row(row, task.language.name), description="x", candidate=0)
 
 
 def _references(row: Row, facts: _Facts) -> Iterator[str]:
@@ -166,6 +174,20 @@ def _programs_multi(row: Row, facts: _Facts) -> Iterator[str]:
         yield from _same(f"program {index} ({row['kinds'][index]})", mine, other)
 
 
+def _verdict_program(row: Row, facts: _Facts) -> Iterator[str]:
+    task = get_task(row.get("task", f"humanevalfixtests-{row['language']}"))
+    problem = facts.problem(task, row)
+    body = problem.buggy_solution if row["kind"] == "buggy" else problem.canonical_solution
+    if row["kind"] == "check_references":
+        solution = problem.prompt + body
+    else:  # a model's completion begins with the white space that a prompt is stripped of
+        start = task.scenario.question(problem, task.language).start
+        solution = task.solution(problem, start[len(start.rstrip()) :] + body)
+    program = task.program(problem, solution).source
+    if not any(_sha256(text) == row["sha256"] for text in _import_orders(program)):
+        yield f"program of the {row['kind']} solution has another hash; ours is {_shortened(program)}"
+
+
 def _diff(row: Row, facts: _Facts) -> Iterator[str]:
     task = get_task(row["task"])
     problem = facts.problem(task, row)
@@ -187,7 +209,7 @@ def _exec_params(row: Row, facts: _Facts) -> Iterator[str]:
 
 def _process_results_status(row: Row, facts: _Facts) -> Iterator[str]:
     task = get_task(row["task"])
-    problem = facts.problem(task, {"task_id": facts.problems(task.language.name)[0].task_id})
+    problem = _any_problem(task)
     try:
         task.program(problem, problem.prompt + problem.canonical_solution)
         is_scored = True
@@ -285,6 +307,16 @@ def _sorted_imports(program: str) -> str:
     return _IMPORT_BLOCK.sub(lambda block: "".join(sorted(block.group().splitlines(keepends=True))), program)
 
 
+def _import_orders(program: str) -> Iterator[str]:
+    """A Go program with the imports that were added to it in every order; any other program as it is."""
+    added = next((block for block in _IMPORT_BLOCK.finditer(program) if "testing" not in block.group()), None)
+    if added is None:
+        yield program
+        return
+    for lines in itertools.permutations(added.group().splitlines(keepends=True)):
+        yield program[: added.start()] + "".join(lines) + program[added.end() :]
+
+
 def _json_lines(text: str) -> Iterator[tuple[str, Row]]:
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
@@ -344,6 +376,8 @@ _FILES: Mapping[str, tuple[str, Callable[[str], Iterator[tuple[str, Row]]], _Che
     "programs": ("jsonl", _json_lines, _programs),
     "programs_multi": ("jsonl", _json_lines, _programs_multi),
     "diff": ("jsonl", _json_lines, _diff),
+    "verdicts": ("jsonl", _json_lines, _verdict_program),
+    "verdicts_extra": ("jsonl", _json_lines, _verdict_program),
     "merge": ("json", _merge_rows, _merge),
     "exec_params": ("json", _exec_rows, _exec_params),
     "process_results_status": ("json", _status_rows, _process_results_status),

@@ -88,14 +88,14 @@ class Task:
         Raises:
             UserError: Something is not there or malformed.
         """
-        problems = load_problems(self.language.name, dataset)
         if not self.needs_descriptions:
-            return problems
+            return load_problems(self.language.name, dataset)
         if descriptions is None:
             raise UserError(
                 f"{self.name} needs the descriptions that humanevalexplaindescribe-{self.language.name} wrote: "
                 "name its samples file or the folder it is in"
             )
+        problems = load_problems(self.language.name, dataset)
         return join_descriptions(problems, read_descriptions(descriptions, problems), missing)
 
     def prompt(self, problem: Problem, format: str = DEFAULT_FORMAT) -> Prompt:  # noqa: A002

@@ -20,6 +20,8 @@ ROWS = {
     "programs": 3_860,
     "programs_multi": 108,
     "diff": 8_640,
+    "verdicts": 1_968,  # their programs
+    "verdicts_extra": 33,
     "merge": 295,
     "exec_params": 6,
     "process_results_status": 18,
