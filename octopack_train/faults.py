@@ -8,6 +8,11 @@ from contextlib import contextmanager
 from octopack_train.errors import TrainingError
 from octopack_train.recipe import Quantization, Recipe
 
+
+class DownloadError(TrainingError):
+    """The hub could not be reached, or broke off."""
+
+
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "bad_alloc")
 _BROKEN_DOWNLOAD = (
     "connect", "connection", "timed out", "timeout", "incompleteread", "chunkedencoding", "offline", "name resolution",
@@ -37,27 +42,29 @@ def downloads(what: str) -> Iterator[None]:
     except MemoryError:
         raise
     except Exception as error:
-        raise TrainingError(_explain_download(what, error)) from error
+        raise _explain_download(what, error) from error
 
 
-def _explain_download(what: str, error: Exception) -> str:
+def _explain_download(what: str, error: Exception) -> TrainingError:
     chain = [error]
     while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None and cause not in chain:
         chain.append(cause)  # type: ignore[arg-type]
     told = " ".join(f"{type(link).__name__} {link}" for link in chain).lower()
     short = _one_line(error)
     if "gatedrepo" in told or "403" in told:
-        return f"No access to {what}: accept its terms on the hub and log in with `hf auth login` ({short})."
+        return TrainingError(
+            f"No access to {what}: accept its terms on the hub and log in with `hf auth login` ({short})."
+        )
     if any(sign in told for sign in _CUT_FILE):
-        return f"A file of {what} is cut short: delete it and load it again ({short})."
+        return TrainingError(f"A file of {what} is cut short: delete it and load it again ({short}).")
     if any(sign in told for sign in _BROKEN_DOWNLOAD):
-        return (
+        return DownloadError(
             f"Loading {what} broke off: check the network and run the same command again, finished files are kept; "
             f"or name a local folder ({short})."
         )
     if "notfound" in told or "404" in told or "doesn't exist" in told or "not a valid model identifier" in told:
-        return f"There is no {what}, here or on the hub: check the name ({short})."
-    return f"Cannot load {what}: {short}."
+        return TrainingError(f"There is no {what}, here or on the hub: check the name ({short}).")
+    return TrainingError(f"Cannot load {what}: {short}.")
 
 
 @contextmanager

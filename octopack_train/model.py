@@ -109,7 +109,7 @@ def load_model(recipe: Recipe) -> PreTrainedModel:
         TrainingError: no such model, a broken download, a machine that cannot hold it.
     """
     import torch
-    from accelerate import PartialState
+    from accelerate import PartialState  # type: ignore[import-untyped]
     from transformers import AutoModelForCausalLM
 
     model = recipe.model

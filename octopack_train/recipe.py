@@ -387,6 +387,12 @@ def build_recipe(content: Mapping[str, Any], overrides: Sequence[str] = ()) -> R
     return recipe
 
 
+def did_you_mean(word: str, known: Sequence[str], prefix: str = "") -> str:
+    """Return a suggestion for a mistyped word, or nothing."""
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f" Did you mean {prefix}{near[0]}?" if near else ""
+
+
 def _read(source: str, folder: Path = Path(), children: tuple[str, ...] = ()) -> dict[str, Any]:
     path = folder / source
     builtin = resources.files("octopack_train") / "recipes" / f"{source.removesuffix('.yaml')}.yaml"
@@ -398,7 +404,7 @@ def _read(source: str, folder: Path = Path(), children: tuple[str, ...] = ()) ->
         names = builtin_recipes()
         raise TrainingError(
             f"No recipe {source!r}: neither a file nor one of {', '.join(names)}."
-            + _did_you_mean(source.removesuffix(".yaml"), names)
+            + did_you_mean(source.removesuffix(".yaml"), names)
         )
     try:
         content = yaml.safe_load(text)
@@ -444,7 +450,7 @@ def _full_key(key: str) -> list[str]:
         choices = ", ".join(f"{owner}.{key}" for owner in owners)
         raise TrainingError(f"Key {key!r} is in several sections: write one of {choices}.")
     known = [*typing.get_type_hints(Recipe), *(name for fields in sections.values() for name in fields)]
-    raise TrainingError(f"Unknown key {key!r}.{_did_you_mean(key, known)}")
+    raise TrainingError(f"Unknown key {key!r}.{did_you_mean(key, known)}")
 
 
 _Section = TypeVar("_Section")
@@ -455,7 +461,7 @@ def _build(cls: type[_Section], content: Mapping[str, Any], prefix: str) -> _Sec
     for key in content:
         if key not in hints:
             elsewhere = [f"{name}.{key}" for name, fields in _sections().items() if key in fields]
-            near = _did_you_mean(str(key), [*hints, *elsewhere], prefix)
+            near = did_you_mean(str(key), [*hints, *elsewhere], prefix)
             raise TrainingError(
                 f"Unknown key {prefix}{key}." + (f" Did you mean {elsewhere[0]}?" if elsewhere else near)
             )
@@ -498,7 +504,7 @@ def _scalar(kind: Any, value: Any, key: str) -> Any:
         if value not in choices:
             # YAML reads an unquoted `none` as text but `8bit` and others as they are; anything else is a mistake.
             raise TrainingError(
-                f"{key}: {value!r} is not one of {', '.join(choices)}.{_did_you_mean(str(value), choices)}"
+                f"{key}: {value!r} is not one of {', '.join(choices)}.{did_you_mean(str(value), choices)}"
             )
         return kind(value)
     if kind is bool and isinstance(value, bool):
@@ -534,11 +540,6 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _did_you_mean(word: str, known: Sequence[str], prefix: str = "") -> str:
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f" Did you mean {prefix}{near[0]}?" if near else ""
-
-
 def _at_least(key: str, value: float, least: float) -> None:
     if not value >= least:  # also catches not-a-number
         raise TrainingError(f"{key}={value} is too small: at least {least}.")
@@ -546,4 +547,4 @@ def _at_least(key: str, value: float, least: float) -> None:
 
 def _one_of(key: str, value: str, choices: Sequence[str]) -> None:
     if value not in choices:
-        raise TrainingError(f"{key}: {value!r} is not one of {', '.join(choices)}.{_did_you_mean(value, choices)}")
+        raise TrainingError(f"{key}: {value!r} is not one of {', '.join(choices)}.{did_you_mean(value, choices)}")

@@ -37,17 +37,22 @@ def train(recipe: Recipe, *, fresh: bool = False, report: Report = print) -> Run
     Raises:
         TrainingError: recipe, data or machine must change; nothing half-written stands as final.
     """
+    from accelerate import PartialState  # type: ignore[import-untyped]
+
     check_device(recipe)
     check_length(recipe, load_config(recipe.model))
-    tokenizer = load_tokenizer(recipe.model)
-    data = tokenize(recipe, tokenizer)
     run = RunFolder(Path(recipe.output))
-    checkpoint = run.begin(recipe, fresh=fresh)
-    write_text(run.manifest_file, data.manifest.to_json())
-    report(_describe(data.manifest))
+    state = PartialState(cpu=recipe.launch.cpu)
+    with state.main_process_first():  # the others find the folder made and the tokens cached
+        tokenizer = load_tokenizer(recipe.model)
+        data = tokenize(recipe, tokenizer)
+        checkpoint = run.begin(recipe, fresh=fresh) if state.is_main_process else run.last_checkpoint()
+    if state.is_main_process:
+        write_text(run.manifest_file, data.manifest.to_json())
+        report(_describe(data.manifest))
     with faults.memory(recipe):
         trainer = build_trainer(recipe, data, tokenizer, run, report)
-        if checkpoint is not None:
+        if checkpoint is not None and state.is_main_process:
             report(f"Resuming from {checkpoint.name}.")
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     finish(trainer, tokenizer, recipe, run)
