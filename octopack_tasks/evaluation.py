@@ -22,7 +22,7 @@ from octopack_tasks.plans import Plan, TaskPlan, TooLong, Work, differences, pla
 from octopack_tasks.problems import Problem, ProblemSet, dataset_name, load_problems
 from octopack_tasks.readings import PAPER, Reading, get_reading
 from octopack_tasks.recordings import Recording, descriptions_of_run
-from octopack_tasks.results import Results, summarize
+from octopack_tasks.results import Results, judgements_by_problem, summarize
 from octopack_tasks.runs import ProblemKey, Run, Sample, problem_key
 from octopack_tasks.tasks import Task, find_tasks
 from sandboxes import Sandbox, SandboxUnavailable, open_sandbox
@@ -406,6 +406,55 @@ def with_descriptions(run: Run, works: Iterable[Work]) -> list[Work]:
             descriptions = descriptions_of_run(run, work.task.language.name, work.problems)
             described.append(dataclasses.replace(work, problems=subset).described(descriptions))
     return described
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskStatus:
+    """How far a task of a run is.
+
+    Attributes:
+        task: Name of the task.
+        samples: How many samples there are.
+        expected: How many there will be.
+        judged: How many are judged under the reading `paper`; None where they are descriptions.
+        lacking: The problems that lack samples.
+    """
+
+    task: str
+    samples: int
+    expected: int
+    judged: int | None
+    lacking: tuple[str, ...]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is missing."""
+        return self.samples == self.expected and self.judged in (None, self.expected)
+
+
+def status_of(run: Run, works: Sequence[Work]) -> list[TaskStatus]:
+    """How far each task of a run is; safe while a process works on it."""
+    is_imported = run.manifest["settings"]["model"]["backend"] == "recorded"
+    found = []
+    for work in works:
+        kept = samples_by_problem(run, work.task.name)
+        samples = sum(map(len, kept.values()))
+        judged = judgements_by_problem(run, work.task.name, PAPER.name)
+        lacking = [
+            problem.task_id
+            for problem in work.problems
+            if not is_imported and len(kept.get(problem_key(problem), ())) < work.plan.n_samples
+        ]
+        found.append(
+            TaskStatus(
+                task=work.task.name,
+                samples=samples,
+                expected=samples if is_imported else expected_samples(work, works),
+                judged=sum(map(len, judged.values())) if work.task.is_executed else None,
+                lacking=tuple(dict.fromkeys(lacking)),
+            )
+        )
+    return found
 
 
 def evaluate(
