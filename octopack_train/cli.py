@@ -24,7 +24,7 @@ class RecipeGroup(TyperGroup):
 train_app = typer.Typer(
     name="train",
     cls=RecipeGroup,
-    help="Train models: octopack train RECIPE [key=value ...]\n\n"
+    help="Train models: octopack train RECIPE KEY=VALUE ...\n\n"
     "RECIPE is a YAML file or the name of a built-in recipe (octopack train recipes).\n\n"
     "Examples:\n\n"
     "  octopack train tiny\n\n"

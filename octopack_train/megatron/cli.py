@@ -48,7 +48,8 @@ def prepare_command(
             deduplicate=not keep_duplicates,
         )
     )
-    typer.echo(f"{done.rows:,} rows; left out: {done.duplicates:,} duplicates, {done.too_long:,} too long")
+    left_out = f"{done.duplicates:,} duplicates, {done.empty:,} empty, {done.too_long:,} too long"
+    typer.echo(f"{done.rows:,} rows; left out: {left_out}")
     for column, tokens in done.tokens.items():
         typer.echo(f"{column}: {tokens:,} tokens")
     for path in (*done.prefixes, *done.weights):

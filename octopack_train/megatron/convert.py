@@ -66,7 +66,7 @@ def to_transformers(source: Path, target: Path, *, vocabulary: int | None = None
         config.vocab_size = vocabulary
     state = _state_for_transformers(tensors, config, version)
     model = GPTBigCodeForCausalLM(config)  # type: ignore[no-untyped-call]
-    model.to(dtype=next(iter(state.values())).dtype)
+    model = model.to(next(iter(state.values())).dtype)  # type: ignore[arg-type]
     missing, unexpected = model.load_state_dict(state, strict=False)
     if set(missing) - {"lm_head.weight"} or unexpected:
         raise TrainingError(f"{source} does not fit GPTBigCode: missing {missing}, unexpected {unexpected}.")

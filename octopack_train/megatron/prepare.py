@@ -75,6 +75,7 @@ class Prepared:
     Attributes:
         rows: rows in each data set.
         duplicates: lines left out because an equal one was there.
+        empty: rows left out because a column holds no token.
         too_long: rows left out because of `max_tokens`.
         tokens: tokens by column.
         prefixes: data sets.
@@ -83,6 +84,7 @@ class Prepared:
 
     rows: int
     duplicates: int
+    empty: int
     too_long: int
     tokens: Mapping[str, int]
     prefixes: Sequence[Path]
@@ -104,7 +106,7 @@ def prepare(preparation: Preparation) -> Prepared:
     prefixes = [Path(f"{preparation.prefix}_{column}_document") for column in columns]
     extra = [Path(f"{preparation.prefix}_{name}_document") for name in ("text", "mask")] if preparation.joined else []
     counted = dict.fromkeys(columns, 0)
-    rows = too_long = 0
+    rows = too_long = empty = 0
     with ExitStack() as stack:
         writers = [stack.enter_context(IndexedWriter(prefix, token_type(vocabulary))) for prefix in prefixes]
         if preparation.joined:
@@ -113,11 +115,15 @@ def prepare(preparation: Preparation) -> Prepared:
         for chunk in _chunks(preparation, lines):
             tokenized = [tokenizer([row[column] for row in chunk]) for column in columns]
             for documents in zip(*tokenized, strict=True):
+                if not all(documents):
+                    # Megatron pairs inputs and targets by sequence number, and an empty text has no sequence.
+                    empty += 1
+                    continue
                 if preparation.max_tokens is not None and sum(map(len, documents)) > preparation.max_tokens:
                     too_long += 1
                     continue
                 ended = [
-                    [*tokens, end] if column in preparation.append_end and tokens else tokens
+                    [*tokens, end] if column in preparation.append_end else tokens
                     for column, tokens in zip(columns, documents, strict=True)
                 ]
                 for column, tokens, writer in zip(columns, ended, writers, strict=True):
@@ -130,7 +136,7 @@ def prepare(preparation: Preparation) -> Prepared:
         if not rows:
             raise TrainingError("No row is left to write: check --max-tokens and the input files.")
     weights = _write_weights(preparation)
-    return Prepared(rows, duplicates, too_long, counted, [*prefixes, *extra], weights)
+    return Prepared(rows, duplicates, empty, too_long, counted, [*prefixes, *extra], weights)
 
 
 def _write_weights(preparation: Preparation) -> list[Path]:
