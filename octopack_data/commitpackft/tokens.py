@@ -10,12 +10,13 @@ as the bound is passed.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
+
+import orjson
 
 from octopack_data.errors import DataError
 
@@ -28,11 +29,11 @@ _MAX_CACHED_LENGTH = 48
 
 # The pieces of GPT-2's byte-level pre-tokenizer, for ASCII text. With digits apart, a digit ends the text before it.
 _PIECES = re.compile(
-    r"'(?:s|t|re|ve|m|ll|d)| ?[A-Za-z]+| ?[0-9]+| ?[^\sA-Za-z0-9]+|\s+(?!\S)|\s+",
+    r" ?[A-Za-z]+|'(?:s|t|re|ve|m|ll|d)| ?[^\sA-Za-z0-9]+|\s+(?!\S)| ?[0-9]+|\s+",
     re.ASCII,
 )
 _PIECES_DIGITS_APART = re.compile(
-    r"'(?:s|t|re|ve|m|ll|d)| ?[A-Za-z]+|[0-9]| ?[^\sA-Za-z0-9]+|\s+(?![^\s0-9])|\s+",
+    r" ?[A-Za-z]+|'(?:s|t|re|ve|m|ll|d)| ?[^\sA-Za-z0-9]+|\s+(?![^\s0-9])|[0-9]|\s+",
     re.ASCII,
 )
 # Every piece ends where white space follows something that is not.
@@ -133,18 +134,18 @@ class ByteLevelCounter:
         """Whether the texts have more than `limit` tokens for certain, judged by the runs of letters and signs alone.
 
         Every run of letters lies in a piece of its own, and so does every run of signs once apostrophes are taken out
-        (a piece such as `'s` joins one with letters).
+        (a piece such as `'s` joins one with letters); and a piece is at least one token.
         """
-        enough = 5 * limit
-        if len(before) + len(after) < enough:
-            return False
+        if len(before) + len(after) < 2 * limit:
+            return False  # most pieces are longer than two characters
+        enough = 16 * limit
         sample = before[:enough]
-        sample += " " + after[: max(enough - len(sample), 0)]
+        sample += " " + after[: enough - len(sample)]
         if not sample.isascii() or self._has_added(sample):
             return False
         data = sample.encode()
-        runs = len(data.translate(_ONLY_LETTERS).split())
-        return runs > limit or runs + len(data.translate(_ONLY_SIGNS, b"'").split()) > limit
+        runs = data.translate(_LETTERS).count(b"a ")
+        return runs > limit or runs + data.translate(_SIGNS, _NO_SIGNS).count(b"a ") > limit
 
     def _add(self, total: int, text: str, limit: int, times: int = 1) -> int:
         position, length = 0, len(text)
@@ -199,10 +200,15 @@ def _last_boundary(text: str, end: int) -> int:
     return max(line_end, 0)
 
 
-_ONLY_LETTERS = bytes(byte if chr(byte).isalpha() and byte < 128 else ord(" ") for byte in range(256))
-_ONLY_SIGNS = bytes(
-    ord(" ") if chr(byte).isalnum() or chr(byte).isspace() or byte > 127 else byte for byte in range(256)
-)
+def _marking(wanted: Callable[[str], bool]) -> bytes:
+    """Return a translation table from ASCII to "a" for wanted characters and a blank for all others."""
+    return bytes(ord("a") if byte < 128 and wanted(chr(byte)) else ord(" ") for byte in range(256))
+
+
+_LETTERS = _marking(str.isalpha)
+_SIGNS = _marking(lambda character: "!" <= character <= "~" and not character.isalnum())
+# Left out, not blanked: between two signs they belong to the same piece. (A tokenizer may know no control characters.)
+_NO_SIGNS = b"'" + bytes(byte for byte in (*range(32), 127) if chr(byte) not in "\t\n\r\x0b\x0c")
 
 
 def _byte_alphabet() -> dict[int, str]:
@@ -249,7 +255,7 @@ def counter_for(tokenizer_json: str, identity: str) -> TokenCounter:
     tokenizer = Tokenizer.from_str(tokenizer_json)
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    description = json.loads(tokenizer_json)
+    description = orjson.loads(tokenizer_json)
     model = description["model"]
     added = description.get("added_tokens", [])
     pattern = _piece_pattern(description.get("pre_tokenizer"))
@@ -260,6 +266,7 @@ def counter_for(tokenizer_json: str, identity: str) -> TokenCounter:
         and not model.get("continuing_subword_prefix")
         and not model.get("end_of_word_suffix")
         and not model.get("fuse_unk")
+        and set(map(chr, range(ord("!"), ord("~") + 1))) <= model["vocab"].keys()
         and description.get("normalizer") is None
         and not any(
             token["lstrip"] or token["rstrip"] or token["single_word"] or re.search(r"\s", token["content"])
