@@ -53,7 +53,7 @@ def run(
     ] = False,
     hardware: Annotated[str, typer.Option(help="Device of the dry run's time estimate.")] = "a100-80gb",
     eval_task: Annotated[str | None, typer.Option("--eval", help="Task to score the result on.")] = None,
-    eval_options: Annotated[str, typer.Option(help="Further options for lm_eval, in quotes.")] = "",
+    eval_options: Annotated[str, typer.Option(help="Further options of octopack evaluate, in quotes.")] = "",
 ) -> None:
     """Train as a recipe says; resume where a killed run stopped.
 
@@ -163,7 +163,7 @@ def check(
 def evaluate_command(
     run_folder: Annotated[Path, typer.Argument(help="Folder of a finished training run.")],
     task: Annotated[str, typer.Argument(help="Task, such as humanevalfixtests-python.")],
-    options: Annotated[list[str] | None, typer.Argument(metavar="[LM_EVAL OPTIONS]...", help="After --.")] = None,
+    options: Annotated[list[str] | None, typer.Argument(metavar="[OPTIONS OF EVALUATE]...", help="After --.")] = None,
 ) -> None:
     """Score a finished run on a task and add the score to its model card.
 
@@ -174,6 +174,23 @@ def evaluate_command(
 
     for metric, value in evaluate(RunFolder(run_folder), task, options=tuple(options or ())).items():
         typer.echo(f"{task}  {metric}  {value:.4f}")
+
+
+@train_app.command("probe")
+def probe_command(
+    model: Annotated[str, typer.Argument(help="Model folder or hub name, or folder of an adapter.")],
+    problems: Annotated[int, typer.Option(min=1, help="How many held-out bug fixes.")] = 60,
+    batch: Annotated[int, typer.Option(min=1, help="Prompts at a time.")] = 20,
+    sandbox: Annotated[str | None, typer.Option(help="Sandbox backend.")] = None,
+) -> None:
+    """Ask a model to fix small functions it was not trained on, and run their tests.
+
+    Example: octopack train probe runs/tiny/adapter
+    """
+    from octopack_train.probe import probe
+
+    found = probe(model, problems=problems, batch=batch, sandbox=sandbox, report=typer.echo)
+    typer.echo(f"{found.passed} of {found.problems} fixes pass their tests; {found.exact} equal the commit.")
 
 
 @train_app.command("slurm")

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,29 +16,25 @@ from octopack_train.run_folder import RunFolder, write_text
 
 
 def evaluate(run: RunFolder, task: str, *, options: tuple[str, ...] = ()) -> dict[str, float]:
-    """Score a finished run on one task through lm-eval, merging its adapter first, and rewrite the model card.
+    """Hand a finished run to `octopack evaluate`, merging its adapter first, and rewrite the model card.
 
     Args:
         run: the finished run.
         task: a task of the benchmark, such as `humanevalfixtests-python`.
-        options: further options of `lm_eval`, such as `--limit 10`.
+        options: further options of `octopack evaluate`, such as `--limit 10`.
 
     Returns:
-        The task's metrics by name.
+        The task's scores by name, such as `pass@1`.
 
     Raises:
         TrainingError: the run is not finished, or the evaluation failed.
     """
-    results = _run_lm_eval(servable(run), run.path / "eval", task, options)
-    metrics = {
-        name.partition(",")[0] if name.endswith(",none") else name: value
-        for name, value in results.get(task, {}).items()
-        if isinstance(value, (int, float)) and "stderr" not in name and name != "sample_len"
-    }
-    if not metrics:
-        raise TrainingError(f"lm_eval reported no metric of {task!r}; its output lies in {run.path / 'eval'}.")
-    write_card(run, {**_recorded(run), task: metrics})
-    return metrics
+    results = _run_evaluate(servable(run), run.path / "eval" / task, task, options)
+    scores = {name: score["value"] for name, score in results.get(task, {}).get("scores", {}).items()}
+    if not scores:
+        raise TrainingError(f"octopack evaluate gave no score for {task!r}; its run lies in {run.path / 'eval'}.")
+    write_card(run, {**_recorded(run), task: scores})
+    return scores
 
 
 def servable(run: RunFolder) -> Path:
@@ -107,25 +104,26 @@ def _losses(run: RunFolder) -> list[float]:
     return [entry["loss"] for entry in entries if "loss" in entry]
 
 
-def _run_lm_eval(model: Path, output: Path, task: str, options: tuple[str, ...]) -> dict[str, Any]:
-    output.mkdir(parents=True, exist_ok=True)
-    before = set(output.rglob("results_*.json"))
+def _run_evaluate(model: Path, output: Path, task: str, options: tuple[str, ...]) -> dict[str, Any]:
+    # A process of its own: the trainer's memory is free again when it ends, and every option keeps its meaning.
     command = [
-        *(
-            sys.executable,
-            "-m",
-            "lm_eval",
-            "run",
-            "--model",
-            "hf",
-            "--model_args",
-            f"pretrained={model},dtype=bfloat16",
-        ),
-        *("--tasks", task, "--output_path", str(output), *options),
+        *(sys.executable, "-c", "from octopack_tasks.cli import main; main()", "evaluate"),
+        *("--tasks", task, "--model", str(model), "--out", str(output), *options),
     ]
+    if "--backend" not in options:
+        command += ["--backend", "vllm" if find_spec("vllm") and _has_gpu() else "transformers"]
     status = subprocess.run(command, check=False).returncode
-    written = sorted(set(output.rglob("results_*.json")) - before)
-    if status or not written:
-        raise TrainingError(f"lm_eval ended with status {status} on {task}: see its messages above. Model: {model}.")
-    results: dict[str, Any] = json.loads(written[-1].read_text(encoding="utf-8"))["results"]
+    file = output / "results.json"
+    if status or not file.is_file():
+        raise TrainingError(
+            f"octopack evaluate ended with status {status} on {task}: see its message above. The trained model is kept "
+            f"in {model}."
+        )
+    results: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))["results"]
     return results
+
+
+def _has_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()

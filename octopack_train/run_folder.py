@@ -107,8 +107,8 @@ class RunFolder:
             raise TrainingError(f"{self.path} is not the folder of a training run: it has no recipe.yaml.")
         return build_recipe(yaml.safe_load(self.recipe_file.read_text(encoding="utf-8")))
 
-    def begin(self, recipe: Recipe, *, fresh: bool) -> Path | None:
-        """Make the folder ready and return the checkpoint to resume from, if there is one.
+    def check(self, recipe: Recipe, *, fresh: bool) -> None:
+        """Check that the recipe may run in this folder.
 
         Raises:
             TrainingError: the folder belongs to another recipe, or is not empty and not one of a run.
@@ -124,10 +124,20 @@ class RunFolder:
                 )
         elif self.path.is_dir() and any(self.path.iterdir()) and not self.recipe_file.exists():
             raise TrainingError(f"{self.path} is not empty and not a training run: choose another output=...")
+
+    def begin(self, recipe: Recipe, manifest: str, *, fresh: bool) -> Path | None:
+        """Write recipe, data manifest and versions, and return the checkpoint to resume from, if there is one.
+
+        Args:
+            recipe: the recipe, which `check` has accepted.
+            manifest: the data manifest as JSON.
+            fresh: delete an earlier run first.
+        """
         if fresh and self.recipe_file.exists():
             _remove_run(self)
         self.path.mkdir(parents=True, exist_ok=True)
         write_text(self.recipe_file, recipe.to_yaml())
+        write_text(self.manifest_file, manifest)
         write_text(self.versions_file, json.dumps(versions(), indent=2) + "\n")
         return self.last_checkpoint()
 

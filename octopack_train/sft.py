@@ -13,7 +13,7 @@ from octopack_train.data import Manifest, TokenData, tokenize
 from octopack_train.errors import TrainingError
 from octopack_train.model import check_device, check_length, load_config, load_model, load_tokenizer, lora_config
 from octopack_train.recipe import Packing, Precision, Recipe, Reporter
-from octopack_train.run_folder import RunFolder, write_text
+from octopack_train.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from transformers import Trainer, TrainerCallback
@@ -43,17 +43,21 @@ def train(recipe: Recipe, *, fresh: bool = False, report: Report = print) -> Run
     check_length(recipe, load_config(recipe.model))
     run = RunFolder(Path(recipe.output))
     state = PartialState(cpu=recipe.launch.cpu)
-    with state.main_process_first():  # the others find the folder made and the tokens cached
+    with state.main_process_first():  # the others find the tokens cached
+        if state.is_main_process:
+            run.check(recipe, fresh=fresh)
         tokenizer = load_tokenizer(recipe.model)
         data = tokenize(recipe, tokenizer)
-        checkpoint = run.begin(recipe, fresh=fresh) if state.is_main_process else run.last_checkpoint()
-    if state.is_main_process:
-        write_text(run.manifest_file, data.manifest.to_json())
-        report(_describe(data.manifest))
     with faults.memory(recipe):
         trainer = build_trainer(recipe, data, tokenizer, run, report)
-        if checkpoint is not None and state.is_main_process:
-            report(f"Resuming from {checkpoint.name}.")
+        with state.main_process_first():
+            if state.is_main_process:
+                run.begin(recipe, data.manifest.to_json(), fresh=fresh)
+            checkpoint = run.last_checkpoint()
+        if state.is_main_process:
+            report(_describe(data.manifest))
+            if checkpoint is not None:
+                report(f"Resuming from {checkpoint.name}.")
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     finish(trainer, tokenizer, recipe, run)
     return run
