@@ -99,6 +99,8 @@ class Step(ABC):
     """Raised when the code changes in a way that changes results: old outputs are then made again."""
     columns: ClassVar[tuple[str, ...]] = ()
     """Text columns that every row must have."""
+    row_types: ClassVar[tuple[type, ...]] = (dict,)
+    """JSON types of a row; anything but an object is for steps without required columns."""
     row_id: ClassVar[str] = "commit"
     """Column by which `--explain` finds a row."""
     batch_bytes: ClassVar[int] = BATCH_BYTES
@@ -427,6 +429,7 @@ class _Intake:
 
     unit: Unit
     columns: tuple[str, ...]
+    row_types: tuple[type, ...]
     statistics: Statistics
     aside: list[bytes] = field(default_factory=list)
     examples: list[dict[str, object]] = field(default_factory=list)
@@ -442,7 +445,7 @@ class _Intake:
         try:
             rows: list[Any] = [orjson.loads(line) for line in raw]
             for row in rows:
-                if type(row) is not dict:
+                if type(row) not in self.row_types:
                     raise TypeError
                 for column in self.columns:
                     if type(row[column]) is not str:
@@ -481,8 +484,10 @@ class _Intake:
         return good, rows
 
     def _fault(self, row: object) -> str | None:
-        if not isinstance(row, dict):
+        if type(row) not in self.row_types:
             return f"a row must be a JSON object, this is a {type(row).__name__}"
+        if not isinstance(row, dict):
+            return None
         for column in self.columns:
             if column not in row:
                 return f"no column {column!r} (columns here: {', '.join(map(str, row)) or 'none'})"
@@ -535,7 +540,7 @@ def _run_unit(
     job: Job, unit: Unit, function: BatchFunction, report: Callable[[Progress], None], temporary: Path
 ) -> Statistics:
     statistics = Statistics()
-    intake = _Intake(unit, job.step.columns, statistics)
+    intake = _Intake(unit, job.step.columns, job.step.row_types, statistics)
     folder, _, stem = unit.name.rpartition("/")
     results = temporary / "results"
     writer = RoutedWriter(lambda route: results / job.step.output_path(unit, route, job.kind.value), job.kind)
@@ -608,8 +613,12 @@ def _take_in(
     if dropped_file is not None and outcome.dropped:
         _append(
             dropped_file,
-            [orjson.dumps({"dropped_by": reason, **batch.rows[position]}) for position, reason in outcome.dropped],
+            [_with_reason(batch.rows[position], reason) for position, reason in outcome.dropped],
         )
+
+
+def _with_reason(row: object, reason: str) -> bytes:
+    return orjson.dumps({"dropped_by": reason, **(row if isinstance(row, dict) else {"row": row})})
 
 
 def _append(path: Path, lines: list[bytes]) -> None:

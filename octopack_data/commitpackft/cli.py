@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from difflib import get_close_matches
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -142,7 +143,14 @@ def _languages(text: str, preset: tuple[str, ...]) -> frozenset[str] | None:
         return None
     if text == "preset":
         return frozenset(preset) or None
-    from octopack_data.commitpackft.filters import language_folder
-    from octopack_data.languages import check_language
+    from octopack_data.commitpack.languages import UNKNOWN, directory_name, load_languages
 
-    return frozenset(check_language(language_folder(name.strip())) for name in text.split(",") if name.strip())
+    known = {directory_name(language) for language in load_languages()} | {UNKNOWN}
+    chosen = set()
+    for name in filter(None, (part.strip() for part in text.split(","))):
+        folder = directory_name(name)
+        if folder not in known:
+            near = ", ".join(get_close_matches(folder, known, 3)) or "see `octopack data commitpack languages --help`"
+            raise DataError(f"--languages: {name!r} is no language of CommitPack; did you mean {near}?")
+        chosen.add(folder)
+    return frozenset(chosen)
