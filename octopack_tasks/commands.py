@@ -177,11 +177,11 @@ def generate(*, out: Path, too_long: str, **options: Any) -> None:
 
 
 # The options of `generate` are those of `evaluate` but for scoring, written down once.
-_options = [option for option in inspect.signature(evaluate).parameters.values() if option.name not in _SCORING]
+_options = inspect.signature(evaluate, eval_str=True).parameters.values()
 generate.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-    [option.replace(kind=inspect.Parameter.KEYWORD_ONLY) for option in _options]
+    [option.replace(kind=inspect.Parameter.KEYWORD_ONLY) for option in _options if option.name not in _SCORING]
 )
-generate.__annotations__ = {option.name: option.annotation for option in _options}
+generate.__annotations__ = {option.name: option.annotation for option in _options if option.name not in _SCORING}
 
 
 def _plan_and_model(
