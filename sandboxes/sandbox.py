@@ -95,10 +95,9 @@ class Sandbox:
             raise SandboxUnavailable(f"the sandbox does not work: {error}") from error
         for language, verdict in zip(self._languages, verdicts, strict=True):
             if not verdict.passed:
-                reason = verdict.detail or (verdict.stderr.strip().splitlines() or [verdict.status.value])[-1]
                 raise SandboxUnavailable(
-                    f"{self.environment.image} cannot run {language}: a one-line program ended with {reason!r}; "
-                    "see `octopack doctor`"
+                    f"{self.environment.image} cannot run {language}, not even a small program: "
+                    f"{verdict.detail or verdict.status.value}\n{verdict.stderr.strip()[-500:]}"
                 )
 
     def run(self, programs: Iterable[Program], progress: Progress | bool | None = None) -> list[Verdict]:

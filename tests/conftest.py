@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,3 +17,27 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("needs the folder ../shared (recorded facts of the reference) beside the project")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def sandbox_options(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """By backend, what makes `open_sandbox` run all six languages: bubblewrap borrows the toolchains of the image."""
+    from sandboxes import SandboxUnavailable
+    from sandboxes.backends.docker import connect, image_name
+    from sandboxes.images import export_root
+
+    try:
+        client = connect()
+        image = client.images.get(image_name("all"))
+    except Exception as error:  # no daemon, or no image: bubblewrap then has what this machine has
+        reason = str(error)
+        try:
+            connect()
+        except SandboxUnavailable:
+            return {"docker": {}, "bubblewrap": {"languages": ["python"]}}
+        pytest.fail(f"run `octopack sandbox build` first: {reason}")
+    # gigabytes that do not change: kept beside this machine's other temporary files for the next run
+    root = Path(tempfile.gettempdir()) / f"octopack-test-root-{image.id.removeprefix('sha256:')[:16]}"
+    if not root.exists():
+        export_root(client, image_name("all"), root)
+    return {"docker": {}, "bubblewrap": {"root": root}}

@@ -296,10 +296,13 @@ def _start_time(pid: int) -> str | None:
         return None
 
 
-def owned_containers(client: DockerClient) -> Iterator[tuple[Any, bool]]:
-    """Every sandbox container of this machine's processes, and whether its owner still lives."""
+def owned_containers(client: DockerClient, of_this_process: bool = False) -> Iterator[tuple[Any, bool]]:
+    """Sandbox containers started on this machine, and whether the process that started each still lives."""
     for container in client.containers.list(all=True, filters={"label": OWNER_LABEL}, ignore_removed=True):
-        *machine, pid, started = container.labels[OWNER_LABEL].split(":")
+        owner = container.labels[OWNER_LABEL]
+        if of_this_process and owner != _owner():
+            continue
+        *machine, pid, started = owner.split(":")
         if tuple(machine) == _machine():
             yield container, _start_time(int(pid)) == started
 

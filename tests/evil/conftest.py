@@ -1,0 +1,174 @@
+"""Every attack runs against every backend; afterwards nothing of it may be left."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandboxes import Limits, Program, Sandbox, SandboxUnavailable, Status, Verdict, open_sandbox
+from sandboxes.smoke import smoke_program
+
+MARK = "octopack-evil"
+"""In the name of every file that an attack makes outside its folder."""
+QUICK = Limits(cpu_seconds=2.0, wall_seconds=6.0, compile_cpu_seconds=10.0, memory_bytes=512 << 20)
+
+# where an attack's code goes: beside the solution, and into the function that the tests call
+_TEMPLATES = {
+    "python": (
+        "{declarations}\ndef add(a, b):\n{body}\n    return a + b\n\n",
+        "def check(add):\n    assert add(1, 2) == 3\n\ncheck(add)\n",
+        "    ",
+    ),
+    "cpp": (
+        "{declarations}\nint add(int a, int b) {{\n{body}\n    return a + b;\n}}\n",
+        "#undef NDEBUG\n#include <assert.h>\nint main() {\n    assert (add(1, 2) == 3);\n}\n",
+        "    ",
+    ),
+    "js": (
+        "{declarations}\nconst add = (a, b) => {{\n{body}\n  return a + b\n}}\n",
+        "const testAdd = () => {\n  console.assert(add(1, 2) === 3)\n}\n\ntestAdd()\n",
+        "  ",
+    ),
+    "java": (
+        "import java.util.*;\nimport java.io.*;\nimport java.nio.file.*;\n{declarations}\nclass Solution {{\n"
+        "    public int add(int a, int b) throws Exception {{\n{body}\n        return a + b;\n    }}\n}}\n",
+        "public class Main {\n    public static void main(String[] args) throws Exception {\n"
+        "        Solution s = new Solution();\n        if (s.add(1, 2) != 3) {\n"
+        "            throw new AssertionError();\n        }\n    }\n}\n",
+        "        ",
+    ),
+    "go": (
+        'package main\n\nimport (\n    "testing"\n    "github.com/stretchr/testify/assert"\n)\n\n{declarations}\n\n'
+        "func Add(a int, b int) int {{\n{body}\n    return a + b\n}}\n\n",
+        "func TestAdd(t *testing.T) {\n    assert := assert.New(t)\n    assert.Equal(3, Add(1, 2))\n}\n",
+        "    ",
+    ),
+    "rust": (
+        "fn main(){{}}\n{declarations}\nfn add(a: i32, b: i32) -> i32 {{\n{body}\n    a + b\n}}\n",
+        "#[cfg(test)]\nmod tests {\n    use super::*;\n\n    #[test]\n    fn test_add() {\n"
+        "        assert_eq!(add(1, 2), 3);\n    }\n}\n",
+        "    ",
+    ),
+}
+
+
+def hostile(language: str, body: str = "", declarations: str = "", limits: Limits = QUICK) -> Program:
+    """A right solution with an attack inside: `body` runs when its tests call it."""
+    template, tests, indent = _TEMPLATES[language]
+    inner = "\n".join(indent + line if line else "" for line in body.strip("\n").splitlines())
+    solution = template.format(declarations=declarations, body=inner)
+    return Program(language, solution + tests, len(solution), limits)
+
+
+@dataclass
+class Arena:
+    """One sandbox with a single worker, so that whatever an attack leaves lies in the next program's way."""
+
+    sandbox: Sandbox
+    backend: str
+    leftovers: Callable[[], Counter[str]]
+    reopened: Callable[..., Sandbox]
+
+    program = staticmethod(hostile)
+
+    def attack(self, language: str, body: str = "", declarations: str = "", limits: Limits = QUICK) -> Verdict:
+        """Run an attack, then assert that nothing of it is left and that the worker still judges rightly."""
+        program = hostile(language, body, declarations, limits)
+        if program.language not in self.sandbox.environment.toolchains:
+            pytest.skip(f"{self.backend} has no {program.language} here")
+        [before] = self.sandbox.run([smoke_program(program.language)])
+        assert before.passed, before
+        quiet = self.leftovers()
+        [verdict] = self.sandbox.run([program])
+        assert verdict.status is not Status.SANDBOX_ERROR, verdict.detail
+        self.assert_nothing_left(quiet)
+        [after] = self.sandbox.run([_once_more(program.language)])
+        assert after.passed, after
+        return verdict
+
+    def assert_nothing_left(self, quiet: Counter[str]) -> None:
+        """No process and no file beyond those that were there before."""
+        deadline = time.monotonic() + 10
+        while (left := self.leftovers() - quiet) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert not left
+        for folder in ("/tmp", "/var/tmp", "/dev/shm", str(Path.home())):
+            assert not list(Path(folder).glob(f"*{MARK}*")), f"an attack wrote to the host's {folder}"
+
+
+_runs = iter(range(1_000_000_000))
+
+
+def _once_more(language: str) -> Program:
+    """A right program that no cache can know yet."""
+    return hostile(language, declarations=("# " if language == "python" else "// ") + f"run {next(_runs)}")
+
+
+@pytest.fixture(scope="session", params=["docker", "bubblewrap"])
+def arena(
+    request: pytest.FixtureRequest, sandbox_options: dict[str, dict[str, Any]], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Arena]:
+    """An arena on each backend; skipped, with the reason, where this machine has it not."""
+    backend = request.param
+    temporary = tmp_path_factory.mktemp("work")
+
+    def reopened(workers: int) -> Sandbox:
+        return open_sandbox(backend, workers=workers, cache=False, **sandbox_options[backend])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(temporary))
+        patch.setattr("tempfile.tempdir", None)
+        try:
+            sandbox = reopened(workers=1)
+        except SandboxUnavailable as error:
+            pytest.skip(f"{backend}: {error}")
+        with sandbox:
+            leftovers = _docker_leftovers() if backend == "docker" else _host_leftovers(temporary)
+            yield Arena(sandbox, backend, leftovers, reopened)
+
+
+def _docker_leftovers() -> Callable[[], Counter[str]]:
+    from sandboxes.backends.docker import connect, owned_containers
+
+    client = connect()
+
+    def look() -> Counter[str]:
+        left: Counter[str] = Counter()
+        for container, _ in owned_containers(client, of_this_process=True):
+            rows = container.top(ps_args="-eo pid,user,comm")["Processes"]
+            left.update(f"process {row[-1]} of {row[1]}" for row in rows if row[-1] not in ("ps", "find"))
+            found = container.exec_run(["find", "/work", "/tmp", "/dev/shm", "/run", "-mindepth", "1"]).output
+            left.update(line for line in found.decode("utf-8", "replace").splitlines() if "/run/octopack" not in line)
+        return left
+
+    return look
+
+
+def _host_leftovers(temporary: Path) -> Callable[[], Counter[str]]:
+    def look() -> Counter[str]:
+        left = Counter(f"process {name}" for name in _descendants(os.getpid()))
+        left.update(str(path) for path in temporary.rglob("*"))
+        return left
+
+    return look
+
+
+def _descendants(pid: int) -> Iterator[str]:
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        try:
+            children = (task / "children").read_text().split()
+        except OSError:
+            continue
+        for child in children:
+            try:
+                yield Path(f"/proc/{child}/comm").read_text().strip()
+            except OSError:
+                continue
+            yield from _descendants(int(child))
