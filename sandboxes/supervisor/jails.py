@@ -12,29 +12,14 @@ import signal
 import stat
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from .processes import Command, SandboxFault, children, libc
+from .box import Box
+from .processes import Command, SandboxFault, children, fork_sibling, libc
 
 _UID_BASE, _UID_COUNT = 20_000, 40_000
 _SHARED_FOLDERS = (Path("/tmp"), Path("/dev/shm"), Path("/dev/mqueue"), Path("/var/tmp"), Path("/run/lock"))
-
-
-@dataclass(frozen=True)
-class Box:
-    """One program's folder and identity (`uid` is the program's, `uid + 1` its compiler's)."""
-
-    path: Path
-    uid: int
-
-    def write(self, name: str, data: bytes) -> Path:
-        """Put a file into the folder."""
-        path = self.path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-        return path
 
 
 class Jail(Protocol):
@@ -46,8 +31,8 @@ class Jail(Protocol):
     def box(self) -> contextlib.AbstractContextManager[Box]:
         """A folder and an identity, both gone afterwards."""
 
-    def fork(self) -> int:
-        """Fork the child that becomes a command."""
+    def fork(self, own_child: bool) -> int:
+        """Fork the child that becomes a command: a child of the caller, or of the caller's parent (for a zygote)."""
 
     def enter(self, box: Box, command: Command) -> None:
         """In the child: go into the jail, for good."""
@@ -81,8 +66,8 @@ class NoJail:
         finally:
             _remove(path)
 
-    def fork(self) -> int:
-        return os.fork()
+    def fork(self, own_child: bool) -> int:
+        return os.fork() if own_child else fork_sibling()
 
     def enter(self, box: Box, command: Command) -> None:
         os.chdir(box.path)
@@ -131,8 +116,8 @@ class UidJail:
         finally:
             self._clear(box)
 
-    def fork(self) -> int:
-        return os.fork()
+    def fork(self, own_child: bool) -> int:
+        return os.fork() if own_child else fork_sibling()
 
     def enter(self, box: Box, command: Command) -> None:
         _become(box.uid + 1 if command.compiler else box.uid)

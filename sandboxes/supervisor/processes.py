@@ -10,20 +10,29 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import dataclasses
 import enum
 import errno
+import fcntl
+import functools
+import marshal
 import os
+import platform
 import resource
 import select
 import signal
+import socket
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from .box import Box
+
 if TYPE_CHECKING:
-    from .jails import Box, Jail
+    from .jails import Jail
 
 EVIDENCE_FD = 3
 """The descriptor on which trusted code, after the last test, writes the run's key."""
@@ -38,8 +47,13 @@ _SWEEP_SECONDS = 10.0
 _CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_DUMPABLE = 4
+
+_CLONE_PARENT = 0x8000
+_SYS_CLONE = {"x86_64": 56, "aarch64": 220}
 
 libc = ctypes.CDLL(None, use_errno=True)
+_pylibc = ctypes.PyDLL(None)  # Keeps the interpreter's lock across the call, which a fork must.
 
 
 class SandboxFault(Exception):  # noqa: N818 - a fault, not an error of the program
@@ -77,6 +91,8 @@ class Command:
         action: A function to run in the forked child instead of an executable.
         env: Added to the environment.
         key: Handed over on `KEY_FD`; None: no such descriptor.
+        zygote: The warm process that forks it, with `payload`; None: it is forked from this process.
+        payload: For the zygote's action.
         compiler: Whether it is a compiler, which runs under an identity of its own.
         data_bytes: A kernel limit on private memory behind the watching; None for runtimes that reserve more than they use.
     """
@@ -87,6 +103,8 @@ class Command:
     env: Mapping[str, str] = field(default_factory=dict)
     key: bytes | None = None
     compiler: bool = False
+    zygote: Zygote | None = None
+    payload: bytes = b""
     data_bytes: int | None = None
 
 
@@ -157,63 +175,29 @@ class _Run:
             stack.callback(os.close, self.pidfd)
 
     def _start(self) -> int:
-        key_read = None
+        key_read, key_write = os.pipe()
         if self.command.key is not None:
-            key_read, key_write = os.pipe()
             os.write(key_write, self.command.key)
-            os.close(key_write)
+        os.close(key_write)
         fault_read, fault_write = os.pipe()
         null = os.open(os.devnull, os.O_RDONLY)
-        pid = self.jail.fork()
-        if pid == 0:
-            try:
-                self._become(null, key_read, fault_write)
-            except BaseException as error:  # noqa: BLE001 - whatever it is, it must reach the parent
-                with contextlib.suppress(OSError):
-                    os.write(fault_write, f"{type(error).__name__}: {error}".encode())
-            finally:
-                os._exit(127)
-        for fd in (null, fault_write, key_read, self.stdout.write_fd, self.stderr.write_fd, self.evidence.write_fd):
-            if fd is not None:
+        ends = (null, self.stdout.write_fd, self.stderr.write_fd, self.evidence.write_fd, key_read, fault_write)
+        try:
+            if self.command.zygote is not None:
+                pid = self.command.zygote.start(self.box, self.command, ends)
+            else:
+                pid = self.jail.fork(own_child=True)
+                if pid == 0:
+                    become(self.jail, self.box, self.command, ends)
+        finally:
+            for fd in ends:
                 os.close(fd)
         fault = os.read(fault_read, 4096)
         os.close(fault_read)
         if fault:
             os.waitpid(pid, 0)
-            raise SandboxFault(f"cannot start {self.command.argv[:1] or 'the program'}: {fault.decode(errors='replace')}")
+            raise SandboxFault(f"cannot start {self.command.argv[:1] or 'it'}: {fault.decode(errors='replace')}")
         return pid
-
-    def _become(self, null: int, key_read: int | None, fault_write: int) -> None:
-        """In the child: turn into the command."""
-        os.setsid()
-        high = [
-            _above(fd) for fd in (null, self.stdout.write_fd, self.stderr.write_fd, self.evidence.write_fd)
-        ]
-        key = None if key_read is None else _above(key_read)
-        fault = _above(fault_write)
-        for target, fd in enumerate(high):
-            os.dup2(fd, target)
-        if key is not None:
-            os.dup2(key, KEY_FD)
-        for name in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM):
-            signal.signal(name, signal.SIG_DFL)
-        with contextlib.suppress(OSError):  # The program, never the supervisor, is what the kernel ends first.
-            Path("/proc/self/oom_score_adj").write_text("1000")
-        os.umask(0o022)
-        self.jail.enter(self.box, self.command)
-        set_limits(self.use, self.command.data_bytes, self.jail.counts_processes)
-        if self.command.action is not None:
-            os.closerange(KEY_FD + 1 if key is not None else KEY_FD, 4096)
-            self.command.action()
-        os.set_inheritable(fault, False)
-        env = {
-            "PATH": os.environ.get("PATH", os.defpath),
-            "LANG": "C.UTF-8",
-            "HOME": str(self.box.path),
-            "TMPDIR": str(self.box.path),
-            **self.command.env,
-        }
-        os.execvpe(self.command.argv[0], list(self.command.argv), env)
 
     def outcome(self) -> Outcome:
         stopped = None
@@ -302,6 +286,133 @@ class _Run:
             pause = min(0.01, pause + 0.0005)
 
 
+def become(jail: Jail, box: Box, command: Command, ends: Sequence[int]) -> NoReturn:
+    """In the child: turn into the command.
+
+    Args:
+        jail: What to go into.
+        box: The folder and identity to take.
+        command: What to become.
+        ends: Descriptors that become 0 to 4 (input, output, error, evidence, key) and the one on which to tell a fault.
+    """
+    fault = ends[-1]
+    try:
+        os.setsid()
+        high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 64) for fd in ends]
+        fault = high.pop()
+        for target, fd in enumerate(high):
+            os.dup2(fd, target)
+        if command.key is None:
+            os.close(KEY_FD)
+        for name in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
+            signal.signal(name, signal.SIG_DFL)
+        with contextlib.suppress(OSError):  # The program, never the supervisor, is what the kernel ends first.
+            Path("/proc/self/oom_score_adj").write_text("1000")
+        os.umask(0o022)
+        jail.enter(box, command)
+        set_limits(command.use, command.data_bytes, jail.counts_processes)
+        environment = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "LANG": "C.UTF-8",
+            "HOME": str(box.path),
+            "TMPDIR": str(box.path),
+            **command.env,
+        }
+        if command.action is None:
+            os.execvpe(command.argv[0], list(command.argv), environment)
+        os.environ.clear()
+        os.environ.update(environment)
+        os.closerange(KEY_FD + 1, 1024)
+        libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)  # Its memory file is closed to it, too.
+        command.action()
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            os.write(fault, f"{type(error).__name__}: {error}".encode())
+    finally:
+        os._exit(127)
+
+
+class Zygote:
+    """A warm process that forks commands for us: what it has loaded, they need not load.
+
+    Its forks are our children, not its own (`CLONE_PARENT`), so they are watched and ended like all others.
+    """
+
+    def __init__(self, jail: Jail, warm_up: Callable[[], None], action: Callable[[bytes], NoReturn]) -> None:
+        """Start it.
+
+        Args:
+            jail: The jail of what it forks.
+            warm_up: Loads what the commands need.
+            action: What a forked command does; its argument is the payload of `start`.
+        """
+        self._socket, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                self._socket.close()
+                warm_up()
+                other.sendall(b"!")
+                _serve(other, jail, action)
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(1)
+        other.close()
+        if self._socket.recv(1) != b"!":
+            os.waitpid(self.pid, 0)
+            raise SandboxFault("a warm process did not start")
+
+    def start(self, box: Box, command: Command, ends: Sequence[int]) -> int:
+        """Fork a command; its process id."""
+        use = dataclasses.astuple(command.use)
+        head = (str(box.path), box.uid, use, dict(command.env), command.data_bytes, command.key is not None)
+        message = marshal.dumps((head, command.payload))
+        try:
+            socket.send_fds(self._socket, [len(message).to_bytes(4, "big")], list(ends))
+            self._socket.sendall(message)
+            answer = self._socket.recv(4)
+        except OSError as error:
+            raise SandboxFault(f"a warm process is gone: {error}") from error
+        if len(answer) != 4 or not int.from_bytes(answer, "big"):
+            raise SandboxFault("a warm process is gone")
+        return int.from_bytes(answer, "big")
+
+    def close(self) -> None:
+        """End it."""
+        self._socket.close()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self.pid, 0)
+
+
+def _serve(requests: socket.socket, jail: Jail, action: Callable[[bytes], NoReturn]) -> None:
+    """The zygote's loop: one request, one fork."""
+    while True:
+        length, ends, _, _ = socket.recv_fds(requests, 4, 8)
+        if not length:
+            os._exit(0)
+        message = b""
+        while len(message) < int.from_bytes(length, "big"):
+            message += requests.recv(1 << 20)
+        (path, uid, use, env, data_bytes, keyed), payload = marshal.loads(message)
+        command = Command(
+            Use(*use), action=functools.partial(action, payload), env=env, data_bytes=data_bytes, key=b"" if keyed else None
+        )
+        pid = jail.fork(own_child=False)
+        if pid == 0:
+            become(jail, Box(Path(path), uid), command, ends)
+        requests.sendall(max(pid, 0).to_bytes(4, "big"))
+        for fd in ends:
+            os.close(fd)
+
+
+def fork_sibling() -> int:
+    """Fork a child of our own parent; 0 in the child, negative where that is not possible."""
+    return int(_pylibc.syscall(_SYS_CLONE[platform.machine()], _CLONE_PARENT | signal.SIGCHLD, 0, 0, 0, 0))
+
+
 def set_limits(use: Use, data_bytes: int | None, counts_processes: bool) -> None:
     """Set the kernel's limits on the calling process: the net below the watching."""
     cpu = int(use.cpu_seconds) + 2
@@ -366,13 +477,6 @@ def descendants(keep: frozenset[int]) -> Iterator[Process]:
             continue
         todo += children(pid)
         yield Process(pid, sum(map(int, fields[11:15])) / _CLOCK_TICKS, int(fields[21]) * _PAGE_BYTES)
-
-
-def _above(fd: int) -> int:
-    """A copy of a descriptor above those that the child's own descriptors take."""
-    import fcntl
-
-    return int(fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 16))
 
 
 def _pidfd(pid: int) -> int | None:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from ..jails import Box, Jail
+from ..box import Box
+from ..jails import Jail
 from ..processes import Command, Outcome, Stop, Use, run
 from ..protocol import DEFAULT_LIMITS, Limits, Program, Status, Verdict
 
