@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -48,13 +49,17 @@ def _our_tasks(names: list[Any], task_manager: Any) -> list[Task]:
 
 def _check(run: Any, tasks: list[Task]) -> None:
     from octopack_tasks.harnesses.lm_eval.formats import choose_format
-    from sandboxes import open_sandbox
+    from octopack_tasks.harnesses.lm_eval.sandbox import ensure_works
 
     settings = Settings.from_metadata(run.metadata or {})
     is_whole = run.limit is None and not run.samples
     for task in tasks:
-        choose_format(settings.prompt, chat_template=bool(run.apply_chat_template), task=task)
-        task.problems(settings.dataset, settings.descriptions, Missing.ERROR if is_whole else Missing.KEEP)
+        chosen = choose_format(settings.prompt, chat_template=bool(run.apply_chat_template), task=task)
+        problems = task.problems(settings.dataset, settings.descriptions, Missing.ERROR if is_whole else Missing.KEEP)
+        if run.limit is not None:
+            asked = math.ceil(len(problems) * run.limit) if run.limit < 1 else int(run.limit)
+            for problem in problems[:asked]:  # a missing description shows only when its question is asked
+                task.prompt(problem, chosen)
     describing = [task.name for task in tasks if not task.is_executed]
     if describing and not run.log_samples:
         raise UserError(
@@ -65,5 +70,4 @@ def _check(run: Any, tasks: list[Task]) -> None:
         logger.warning("--use_cache gives all %d samples of a problem the same answer", settings.n_samples)
     languages = tuple(dict.fromkeys(task.language.name for task in tasks if task.is_executed))
     if languages and not run.predict_only:
-        with open_sandbox(settings.sandbox, languages=languages, workers=settings.workers) as sandbox:
-            logger.info("programs will run in %s", sandbox.environment)
+        ensure_works(settings, languages)

@@ -18,12 +18,13 @@ from lm_eval.api.task import ConfigurableTask
 
 from octopack_tasks.descriptions import Missing
 from octopack_tasks.harnesses.lm_eval.formats import choose_format
+from octopack_tasks.harnesses.lm_eval.sandbox import ensure_works, open_for
 from octopack_tasks.harnesses.lm_eval.settings import Settings
 from octopack_tasks.metrics import pass_at_k
 from octopack_tasks.problems import Problem, dataset_name
 from octopack_tasks.prompts import DEFAULT_FORMAT
 from octopack_tasks.tasks import get_task
-from sandboxes import Verdict, open_sandbox
+from sandboxes import Verdict
 
 logger = logging.getLogger("lm_eval.octopack")
 
@@ -100,22 +101,13 @@ class HumanEvalPackTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval has 
             generation["until"] = list(self._task.stop_words(self._format))
         self._warn_of_identical_samples(generation)
         if self._is_scored:
-            with self._open_sandbox() as sandbox:
-                logger.info("%s: programs will run in %s", self._task.name, sandbox.environment)
+            ensure_works(self._settings, (self._task.language.name,))
         super().build_all_requests(apply_chat_template=apply_chat_template, **arguments)
 
     @property
     def _is_scored(self) -> bool:
         """Whether programs are run: not for descriptions, nor under --predict_only."""
         return self._task.is_executed and "bypass" not in self._metric_fn_list
-
-    def _open_sandbox(self) -> Any:
-        return open_sandbox(
-            self._settings.sandbox,
-            languages=(self._task.language.name,),
-            workers=self._settings.workers,
-            cache=self._settings.verdict_cache,
-        )
 
     def _warn_of_identical_samples(self, generation: dict[str, Any]) -> None:
         n = self._settings.n_samples
@@ -151,7 +143,7 @@ class HumanEvalPackTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval has 
             self._task.programs_in_one_call(problem, texts) for problem, texts in zip(problems, solutions, strict=True)
         ]
         try:
-            with self._open_sandbox() as sandbox:
+            with open_for(self._settings, (self._task.language.name,)) as sandbox:
                 verdicts = iter(sandbox.run([program for group in programs for program in group]))
                 self._record["sandbox"] = sandbox.environment.to_json()
         except Exception as error:

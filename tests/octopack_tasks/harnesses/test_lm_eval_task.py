@@ -207,7 +207,7 @@ def test_no_sandbox_is_an_error_and_keeps_the_completions(tmp_path: Path, monkey
 
     def build_then_break(self: Any, **arguments: Any) -> None:
         real_build(self, **arguments)
-        monkeypatch.setattr(plugin, "open_sandbox", broken)
+        monkeypatch.setattr(plugin, "open_for", broken)
 
     monkeypatch.setattr(plugin.HumanEvalPackTask, "build_all_requests", build_then_break)
     with pytest.raises(RuntimeError, match="nothing is lost"):
