@@ -207,7 +207,7 @@ def test_the_library_function_scores_given_completions() -> None:
     right = {
         problem.task_id: ["\n" + problem.canonical_solution, "\n" + problem.buggy_solution] for problem in problems
     }
-    wanted = {problem.declaration.rstrip() + "\n" + problem.canonical_solution.rstrip() for problem in problems}
+    wanted = {f"{problem.canonical_solution.rstrip()}\n\n{problem.test}" for problem in problems}
     results = _evaluated(right, passes=lambda source: any(text in source for text in wanted), ks=[1, 2])
     result = results["humanevalfixtests-python"]
     assert (result.pass_at(1), result.pass_at(2)) == (0.5, 1.0)
