@@ -503,7 +503,7 @@ def cut_shards(
 ) -> None:
     """Cut each language into shards of limited size: python/python-0001.jsonl, python/python-0002.jsonl, ...
 
-    The input is the folder that [bold]languages[/] wrote. manifest.json lists every file with its SHA-256.
+    The input is the folder that [bold]languages[/] wrote. manifest.json lists every file, its size and content hash.
 
     [bold]Examples[/]
 
@@ -553,7 +553,7 @@ def publish(
         if dry_run or not push:
             for language in found.languages:
                 for file in language.files:
-                    console.print(f"{file.size:>14,}  {file.sha256[:12]}  data/{file.path}", highlight=False)
+                    console.print(f"{file.size:>14,}  data/{file.path}", highlight=False)
             console.print(f"{found.size:>14,}  bytes, {found.rows:,} rows, and this README.md:\n", highlight=False)
             Console().print(dataset_card(found, push or "ORG/NAME"), markup=False, highlight=False, soft_wrap=True)
             return

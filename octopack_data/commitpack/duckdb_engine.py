@@ -423,7 +423,7 @@ def _write_sorted(
         final = output / path.name
         path.replace(final)
         fingerprint = fingerprint_of(final)
-        shards.append({"path": path.name, "rows": rows, "size": fingerprint.size, "sha256": fingerprint.hexdigest()})
+        shards.append({"path": path.name, "rows": rows, "size": fingerprint.size, "xxh3": fingerprint.hexdigest()})
     sync_folder(output)
     option = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
     write_atomically(manifest, orjson.dumps({"key": key, "shards": shards}, option=option))
@@ -488,8 +488,8 @@ def _content_hash(files: Sequence[Path], cache_path: Path) -> str:
         stamp = [status.st_size, status.st_mtime_ns]
         entry = known.get(str(file.resolve()))
         if entry is None or entry["stat"] != stamp:
-            entry = known[str(file.resolve())] = {"stat": stamp, "sha256": fingerprint_of(file).hexdigest()}
-        hashes.append(entry["sha256"])
+            entry = known[str(file.resolve())] = {"stat": stamp, "xxh3": fingerprint_of(file).hexdigest()}
+        hashes.append(entry["xxh3"])
     write_atomically(cache_path, orjson.dumps(known, option=orjson.OPT_INDENT_2))
     return _hash(hashes)
 

@@ -261,7 +261,7 @@ class Scratch:
     """An empty bare repository that lives for one group of commits of one remote repository."""
 
     def __init__(self, folder: Path, remote: Remote, limits: Limits) -> None:
-        self.folder = folder
+        self.folder = folder = folder.resolve()
         self._remote = remote
         self._limits = limits
         self._environment = _environment(folder, remote)

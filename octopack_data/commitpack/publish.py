@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ class ShardFile:
 
     path: str
     size: int
-    sha256: str
+    xxh3: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def read_folder(root: Path, *, verify: bool = True) -> DatasetFolder:
             path = root / file.path
             if not path.is_file() or path.stat().st_size != file.size:
                 raise DataError(f"{path}: missing, or not as large as the manifest says; run `shard` again")
-            if verify and fingerprint_of(path).hexdigest() != file.sha256:
+            if verify and fingerprint_of(path).hexdigest() != file.xxh3:
                 raise DataError(f"{path}: its contents differ from the manifest; run `shard` again")
         languages.append(LanguageCount(unit["unit"], unit["rows_out"], sum(file.size for file in files), files))
     if not any(language.files for language in languages):
@@ -106,7 +107,7 @@ def dataset_card(folder: DatasetFolder, name: str) -> str:
     lines += ["---", "", f"# {name}", ""]
     lines += [
         "Commits from GitHub that change one file, with the file before and after. Each row names its licence.",
-        "Made with `octopack data commitpack`; `manifest.json` has the SHA-256 of every file.",
+        "Made with `octopack data commitpack`; `manifest.json` has the size and the XXH3-128 hash of every file.",
         "",
         "## Columns",
         "",
@@ -200,7 +201,7 @@ def push_folder(
     try:
         hub.create_repo(name, private=private or None, repo_type="dataset", exist_ok=True)
         for language in folder.languages:
-            missing = _missing(hub, name, {f"{_DATA}/{file.path}": file for file in language.files})
+            missing = _missing(hub, name, folder.root, {f"{_DATA}/{file.path}": file for file in language.files})
             if not missing:
                 continue
             report(f"{language.name}: {len(missing)} file(s), {sum(file.size for file in missing) / 1e6:,.1f} MB")
@@ -227,10 +228,17 @@ def _upload(hub: Hub, name: str, root: Path, place: str, message: str, paths: li
     )
 
 
-def _missing(hub: Hub, name: str, files: Mapping[str, ShardFile]) -> list[ShardFile]:
+def _missing(hub: Hub, name: str, root: Path, files: Mapping[str, ShardFile]) -> list[ShardFile]:
     """Return the files that the hub does not hold with the same contents."""
-    known = {}
+    known: dict[str, str | None] = {}
     for entry in hub.get_paths_info(name, list(files), repo_type="dataset"):
-        large = getattr(entry, "lfs", None)
-        known[entry.path] = (getattr(large, "sha256", None), getattr(entry, "size", None))
-    return [file for path, file in files.items() if known.get(path) != (file.sha256, file.size)]
+        known[entry.path] = getattr(getattr(entry, "lfs", None), "sha256", None)
+    return [file for path, file in files.items() if not known.get(path) or known[path] != _sha256(root / file.path)]
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while data := file.read(1 << 20):
+            digest.update(data)
+    return digest.hexdigest()
