@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any, ClassVar
 
 from octopack_data.errors import DataError
+from octopack_data.pipeline import Batch, BatchFunction, Judgement, Outcome, Step
 
 NGRAM = 13
 """Words of a run that counts as a copy (Brown et al. 2020, appendix C)."""
@@ -118,6 +121,64 @@ def load_benchmark(dataset: str | None, ngram: int = NGRAM) -> Benchmark:
     return Benchmark(tuple(texts), ngram)
 
 
+CONTAMINATED = "benchmark text"
+
+
 def tally(hits: list[Hit]) -> Counter[str]:
-    """Return how often each problem was hit."""
+    """Return how often each benchmark text was hit."""
     return Counter(f"{hit.problem} {hit.column} {hit.kind}" for hit in hits)
+
+
+@dataclass(frozen=True)
+class Decontamination(Step):
+    """Drops rows with benchmark text; each is kept aside with what was found in it.
+
+    Attributes:
+        benchmark: what is searched for.
+        text_columns: where, as far as a row has them.
+    """
+
+    name: ClassVar[str] = "decontaminate"
+    keep_dropped: ClassVar[bool] = True
+
+    benchmark: Benchmark
+    text_columns: tuple[str, ...] = ("old_contents", "new_contents", "prompt", "completion")
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """The one reason."""
+        return (CONTAMINATED,)
+
+    def config(self) -> Mapping[str, object]:
+        """Everything that changes the output."""
+        return {"benchmark": self.benchmark.identity(), "columns": list(self.text_columns)}
+
+    def start(self) -> BatchFunction:
+        """Return the function."""
+        return self._function
+
+    def _hits(self, row: dict[str, Any]) -> list[Hit]:
+        texts = [row[column] for column in self.text_columns if isinstance(row.get(column), str)]
+        return self.benchmark.hits("\n".join(texts))
+
+    def _function(self, batch: Batch) -> Outcome:
+        outcome = Outcome()
+        counts: Counter[str] = Counter()
+        for position, (line, row) in enumerate(zip(batch.lines, batch.rows, strict=True)):
+            hits = self._hits(row)
+            if not hits:
+                outcome.kept.append(line)
+                continue
+            counts.update(tally(hits))
+            row["benchmark_hits"] = [
+                {"problem": hit.problem, "column": hit.column, "kind": hit.kind, "words": hit.words} for hit in hits
+            ]
+            outcome.dropped.append((position, CONTAMINATED))
+        outcome.tallies["benchmark hits"] = counts
+        return outcome
+
+    def explain(self, row: dict[str, Any]) -> list[Judgement]:
+        """Say which benchmark texts are in a row."""
+        hits = self._hits(row)
+        shown = "; ".join(f"{hit.problem} {hit.column} ({hit.kind}): {hit.words}" for hit in hits[:5])
+        return [Judgement(CONTAMINATED, not hits, shown or "none found")]

@@ -107,6 +107,8 @@ class Step(ABC):
     """Bytes of input in a batch; a step that makes rows grow takes less."""
     routed: ClassVar[bool] = False
     """Whether kept rows are spread over several files (`Outcome.routes`)."""
+    counts_only: ClassVar[bool] = False
+    """Whether the step writes no rows: its result is the statistics."""
     keep_dropped: ClassVar[bool] = False
     """Whether dropped rows are written to `_dropped/` even when the user did not ask for it."""
     one_to_one: ClassVar[bool] = True
@@ -508,7 +510,7 @@ def _limited(lines: list[bytes | LongLine], left: int | None) -> list[bytes | Lo
 
 
 def _check_conservation(job: Job, batch: Batch, outcome: Outcome) -> None:
-    if job.step.one_to_one and len(outcome.kept) + len(outcome.dropped) != len(batch.rows):
+    if job.step.one_to_one and not job.step.counts_only and len(outcome.kept) + len(outcome.dropped) != len(batch.rows):
         raise AssertionError(
             f"step {job.step.name!r} lost rows: {len(batch.rows)} in, {len(outcome.kept)} kept, "
             f"{len(outcome.dropped)} dropped"
@@ -544,7 +546,7 @@ def _run_unit(
     folder, _, stem = unit.name.rpartition("/")
     results = temporary / "results"
     writer = RoutedWriter(lambda route: results / job.step.output_path(unit, route, job.kind.value), job.kind)
-    if not job.step.routed:
+    if not (job.step.routed or job.step.counts_only):
         writer.write("", [])  # a shard of which nothing is kept still becomes an (empty) file
     aside = {
         name: results / name / folder / f"{stem}.jsonl"
@@ -599,7 +601,8 @@ def _take_in(
 ) -> None:
     """Write and count what a step made of a batch."""
     if outcome.routes is None:
-        writer.write("", outcome.kept)
+        if outcome.kept:
+            writer.write("", outcome.kept)
     else:
         by_route: dict[str, list[bytes]] = {}
         for route, line in zip(outcome.routes, outcome.kept, strict=True):
@@ -717,6 +720,29 @@ def run_units(
     from octopack_data.executors import run_in_processes
 
     run_in_processes(job, units, workers, report)
+
+
+def read_batches(
+    unit: Unit, columns: tuple[str, ...], statistics: Statistics, report: Callable[[Progress], None] = _no_report
+) -> Iterator[Batch]:
+    """Yield the valid rows of a unit as the engine hands them to a step; what is broken is counted, not kept.
+
+    Args:
+        unit: what to read.
+        columns: text columns that a row must have.
+        statistics: takes the counts.
+        report: called after each batch.
+    """
+    intake = _Intake(unit, columns, (dict,), statistics)
+    for path in unit.inputs:
+        fingerprint = Fingerprint()
+        intake.line_number = 0
+        read = 0
+        for lines in read_lines(path, fingerprint=fingerprint):
+            yield intake.batch(lines, path)
+            intake.aside.clear()
+            report(Progress(fingerprint.size - read, len(lines)))
+            read = fingerprint.size
 
 
 def find_row(units: Sequence[Unit], column: str, row_id: str) -> tuple[Unit, dict[str, Any]]:

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
+
+import orjson
+
+from octopack_data.pipeline import Batch, BatchFunction, Outcome, Step
 
 EMAIL = "<EMAIL>"
 KEY = "<KEY>"
@@ -97,3 +103,46 @@ def _replace(kind: Pattern, text: str, found: Counter[str]) -> str:
         return whole[: begin - start] + kind.placeholder + whole[end - start :]
 
     return kind.pattern.sub(placeholder, text)
+
+
+@dataclass(frozen=True)
+class Redaction(Step):
+    """Redacts text columns of rows; no row is dropped.
+
+    Attributes:
+        text_columns: the columns, where a row has them.
+    """
+
+    name: ClassVar[str] = "redact"
+
+    text_columns: tuple[str, ...] = ("old_contents", "new_contents", "subject", "message")
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """No row is dropped."""
+        return ()
+
+    def config(self) -> Mapping[str, object]:
+        """Everything that changes the output."""
+        patterns = [[kind.name, kind.pattern.pattern, kind.placeholder] for kind in PATTERNS]
+        return {"columns": list(self.text_columns), "patterns": patterns}
+
+    def start(self) -> BatchFunction:
+        """Return the function."""
+        return self._redact
+
+    def _redact(self, batch: Batch) -> Outcome:
+        counts: Counter[str] = Counter()
+        kept: list[bytes] = []
+        for line, row in zip(batch.lines, batch.rows, strict=True):
+            changed: dict[str, str] = {}
+            for column in self.text_columns:
+                text = row.get(column)
+                if isinstance(text, str):
+                    redacted, found = redact(text)
+                    if found:
+                        changed[column] = redacted
+                        counts.update(found)
+            kept.append(orjson.dumps(row | changed) if changed else line)
+            counts["rows changed"] += bool(changed)
+        return Outcome(kept=kept, tallies={"redacted": counts})

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import orjson
 
+from octopack_data.commitpack.languages import directory_name
 from octopack_data.commitpackft.filters import (
     COLUMNS,
     MODELS,
@@ -18,16 +19,14 @@ from octopack_data.commitpackft.filters import (
     Model,
     Recipe,
     Semantics,
-    language_folder,
     recipe,
 )
 from octopack_data.commitpackft.tokens import TokenCounter, counter_for, tokenizer_identity
-from octopack_data.decontamination import Benchmark
+from octopack_data.decontamination import CONTAMINATED, Benchmark, tally
 from octopack_data.pipeline import Batch, BatchFunction, Judgement, Outcome, Step
 from octopack_data.redaction import redact
 
 OTHER_LANGUAGE = "language not chosen"
-CONTAMINATED = "benchmark text"
 
 
 @dataclass(frozen=True)
@@ -120,7 +119,7 @@ class CommitPackFT(Step):
             kept, dropped = outcome.kept, outcome.dropped
             kept_languages: Counter[str] = Counter()
             for position, (line, row) in enumerate(zip(batch.lines, batch.rows, strict=True)):
-                if languages is not None and language_folder(row["lang"]) not in languages:
+                if languages is not None and directory_name(row["lang"]) not in languages:
                     dropped.append((position, OTHER_LANGUAGE))
                     continue
                 reason, subject = decide(row)
@@ -143,7 +142,7 @@ class CommitPackFT(Step):
     def _contaminated(benchmark: Benchmark, row: dict[str, Any], outcome: Outcome) -> bool:
         hits = benchmark.hits(f"{row['old_contents']}\n{row['new_contents']}")
         counts = outcome.tallies.setdefault("benchmark hits", Counter())
-        counts.update(f"{hit.problem} {hit.column} {hit.kind}" for hit in hits)
+        counts.update(tally(hits))
         return bool(hits)
 
     def _written(self, line: bytes, row: dict[str, Any], subject: str, outcome: Outcome) -> bytes:
@@ -168,7 +167,7 @@ class CommitPackFT(Step):
         """Say what every rule makes of a row, up to the one that drops it."""
         lines: list[Judgement] = []
         if self.languages is not None:
-            lines.append(Judgement(OTHER_LANGUAGE, language_folder(row["lang"]) in self.languages, row["lang"]))
+            lines.append(Judgement(OTHER_LANGUAGE, directory_name(row["lang"]) in self.languages, row["lang"]))
         if not lines or lines[-1].passed:
             lines.extend(Judgement(*line) for line in self._judge().explain(row))
         if lines[-1].passed and self.benchmark is not None:
@@ -180,5 +179,5 @@ class CommitPackFT(Step):
 
 def _safe_folder(lang: str) -> str:
     """Return the folder of a language; `lang` is text from a file and must not lead out of the output folder."""
-    folder = "".join("-" if c in "/\\\0" else c for c in language_folder(lang)).lstrip("._")
+    folder = "".join("-" if c in "/\\\0" else c for c in directory_name(lang)).lstrip("._")
     return folder or "unknown"
