@@ -409,9 +409,9 @@ _SIGNS: tuple[tuple[Failure, str], ...] = (
     (Failure.BAD_REQUEST, "transport .* not allowed|unable to find remote helper"),
     (Failure.TIMEOUT, "operation too slow|timed? ?out"),
     (Failure.UNREACHABLE, "could not resolve|failed to connect|unable to connect|connection refused|unreachable"),
+    (Failure.SERVER_ERROR, r"returned error: 5\d\d|early eof|unexpected disconnect|reset by peer|empty reply"),
     (Failure.DAMAGED, "bad line length|protocol error|pack signature|inflate|corrupt|bad object|hash mismatch"),
-    (Failure.SERVER_ERROR, r"returned error: 5\d\d|early eof|hung up|disconnect|rpc failed|reset by peer|empty reply"),
-    (Failure.SERVER_ERROR, "ssl|gnutls|tls"),
+    (Failure.SERVER_ERROR, "hung up|rpc failed|ssl|gnutls|tls"),
     (Failure.DAMAGED, "index-pack|unpack-objects|bad pack"),
 )
 _MISSING = re.compile(r"(?:not our ref|unadvertised object|remote ref|want) ([0-9a-f]{40})")
