@@ -28,6 +28,9 @@ class Jail(Protocol):
     counts_processes: bool
     """Whether the kernel's limit on processes counts this program's alone."""
 
+    has_uids: bool
+    """Whether it can give processes user ids of their own."""
+
     def box(self) -> contextlib.AbstractContextManager[Box]:
         """A folder and an identity, both gone afterwards."""
 
@@ -51,6 +54,7 @@ class NoJail:
     """No separation at all, only limits."""
 
     counts_processes = False
+    has_uids = False
 
     def __init__(self, work: Path) -> None:
         self.work = work
@@ -95,6 +99,7 @@ class UidJail:
     """
 
     counts_processes = True
+    has_uids = True
 
     def __init__(self, work: Path) -> None:
         self.work = work

@@ -94,6 +94,7 @@ class Command:
         zygote: The warm process that forks it, with `payload`; None: it is forked from this process.
         payload: For the zygote's action.
         compiler: Whether it is a compiler, which runs under an identity of its own.
+        stdin: What it finds on its standard input, at most a pipe's capacity (64 KiB).
         data_bytes: A kernel limit on private memory behind the watching; None for runtimes that reserve more than they use.
     """
 
@@ -106,6 +107,7 @@ class Command:
     zygote: Zygote | None = None
     payload: bytes = b""
     data_bytes: int | None = None
+    stdin: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -180,8 +182,13 @@ class _Run:
             os.write(key_write, self.command.key)
         os.close(key_write)
         fault_read, fault_write = os.pipe()
-        null = os.open(os.devnull, os.O_RDONLY)
-        ends = (null, self.stdout.write_fd, self.stderr.write_fd, self.evidence.write_fd, key_read, fault_write)
+        if self.command.stdin:
+            stdin, feed = os.pipe()
+            os.write(feed, self.command.stdin)
+            os.close(feed)
+        else:
+            stdin = os.open(os.devnull, os.O_RDONLY)
+        ends = (stdin, self.stdout.write_fd, self.stderr.write_fd, self.evidence.write_fd, key_read, fault_write)
         try:
             if self.command.zygote is not None:
                 pid = self.command.zygote.start(self.box, self.command, ends)
@@ -442,6 +449,17 @@ class Process:
     cpu_seconds: float
     memory_bytes: int
 
+    @classmethod
+    def of(cls, pid: int) -> Process:
+        """The process of an id.
+
+        Raises:
+            OSError: There is none.
+        """
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+        return cls(pid, sum(map(int, fields[11:15])) / _CLOCK_TICKS, int(fields[21]) * _PAGE_BYTES)
+
     def runs(self) -> bool:
         """Whether one of its threads runs, waits for a core or for a disk."""
         with contextlib.suppress(OSError):
@@ -470,13 +488,10 @@ def descendants(keep: frozenset[int]) -> Iterator[Process]:
     todo = [pid for pid in children() if pid not in keep]
     while todo:
         pid = todo.pop()
-        try:
-            with open(f"/proc/{pid}/stat", "rb") as file:
-                fields = file.read().rpartition(b")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        todo += children(pid)
-        yield Process(pid, sum(map(int, fields[11:15])) / _CLOCK_TICKS, int(fields[21]) * _PAGE_BYTES)
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            process = Process.of(pid)
+            todo += children(pid)
+            yield process
 
 
 def _pidfd(pid: int) -> int | None:

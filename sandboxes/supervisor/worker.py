@@ -116,9 +116,7 @@ def _start(languages: Sequence[str], setting: Setting) -> tuple[dict[str, Strate
 
 def _prepare(strategies: dict[str, Strategy], warm: Path) -> int:
     for language, one in strategies.items():
-        folder = warm / language
-        folder.mkdir(parents=True, exist_ok=True)
-        one.prepare(folder)
+        one.prepare_marked(warm / language)
     return 0
 
 

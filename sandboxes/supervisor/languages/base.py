@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import hashlib
+import inspect
 import os
+import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,6 +22,7 @@ from ..processes import Command, Outcome, Stop, Use, run
 from ..protocol import DEFAULT_LIMITS, Limits, Program, Status, Verdict
 
 KEY_BYTES = 32
+RESOURCES = Path(__file__).resolve().parent.parent / "resources"
 _TAIL_CHARACTERS = 4000
 _STOPPED = {
     Stop.CPU: Status.TIMEOUT,
@@ -29,6 +35,26 @@ _STOPPED = {
 def new_key() -> bytes:
     """The secret of one run: written back by trusted code after the last test, known to nothing else."""
     return os.urandom(KEY_BYTES)
+
+
+KEY_PLACE = hashlib.sha256(b"octopack: the key goes here").digest()
+"""Stands in compiled programs where `stamp` puts the run's key."""
+
+
+def stamp(executable: Path, key: bytes, place: bytes = KEY_PLACE) -> int:
+    """Write the run's key into a finished executable; where it is.
+
+    Raises:
+        ValueError: There is not exactly one place for it: the program carries a place of its own.
+    """
+    data = executable.read_bytes()
+    at = data.find(place)
+    if at < 0 or data.find(place, at + 1) >= 0:
+        raise ValueError("the executable has not exactly one place for a key")
+    with executable.open("r+b") as file:
+        file.seek(at)
+        file.write(key)
+    return at
 
 
 @dataclass(frozen=True)
@@ -132,12 +158,49 @@ class Strategy:
         with self.jail.box() as box:
             return self.judge(self.case(program, box))
 
+    @functools.cached_property
+    def warm(self) -> Path:
+        """The prepared things: the ready ones where they fit this toolchain and this code, else made now."""
+        mark = self._mark()
+        ready = None if self.setting.warm is None else self.setting.warm / self.language
+        if ready is not None and (ready / "mark").is_file() and (ready / "mark").read_text() == mark:
+            return ready
+        folder = self.setting.scratch / f"warm-{self.language}"
+        if not folder.is_dir():
+            print(f"{self.language}: preparing in {folder}", file=sys.stderr)  # noqa: T201
+            self.prepare_marked(folder)
+        return folder
+
+    def prepare_marked(self, folder: Path) -> None:
+        """Prepare into a new or outdated folder, and note for what."""
+        mark = folder / "mark"
+        if mark.is_file() and mark.read_text() == self._mark():
+            return
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        self.prepare(folder)
+        mark.write_text(self._mark())
+
+    def _mark(self) -> str:
+        """What prepared things depend on: the toolchain and the code that makes them."""
+        code = hashlib.sha256()
+        for path in (Path(inspect.getfile(type(self))), Path(__file__), *sorted(RESOURCES.iterdir())):
+            if path.is_file():
+                code.update(path.read_bytes())
+        return f"{self.version()}\n{code.hexdigest()}\n"
+
     def close(self) -> None:
         """End what the strategy keeps running."""
 
     def case(self, program: Program, box: Box) -> Case:
         """A case with the program's limits, or its language's defaults."""
         return Case(program, box, program.limits or DEFAULT_LIMITS[self.language])
+
+    def finish(self, case: Case, name: str) -> Path:
+        """Take a finished executable out of the compiler's hands, so that only the supervisor can change it."""
+        path = case.box.path / name
+        self.jail.seal(case.box, path)
+        return path
 
     def compile(self, case: Case, command: Command) -> Outcome:
         """Run a compiler and add up its time."""
@@ -202,6 +265,21 @@ def how_it_ended(outcome: Outcome) -> str:
 def tail(data: bytes) -> str:
     """The end of an output, as text."""
     return data.decode("utf-8", errors="replace")[-_TAIL_CHARACTERS:]
+
+
+def build(folder: Path, *argv: str, env: dict[str, str] | None = None) -> str:
+    """Run a tool on trusted input while preparing; its output.
+
+    Raises:
+        OSError: It failed.
+    """
+    environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(folder), "LANG": "C.UTF-8", **(env or {})}
+    result = subprocess.run(
+        argv, cwd=folder, env=environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
+    if result.returncode != 0:
+        raise OSError(f"{' '.join(argv)[:200]} failed: {(result.stderr or result.stdout).strip()[-2000:]}")
+    return result.stdout
 
 
 def first_line(*argv: str) -> str:

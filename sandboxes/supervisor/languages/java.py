@@ -1,29 +1,210 @@
-"""Java: minimal."""
+"""Java: a warm compiler keeps running; every program gets a small virtual machine of its own.
+
+A pass needs the key. `resources/Launch.java` reads it before any class of the program exists, keeps it in local variables
+of its own stack frame, calls `Main.main`, and writes it when that has returned. `System.exit`, `Runtime.halt`, shutdown
+hooks and static initialisers end the machine without it; classes of the program's own that are called `Arrays` or
+`AssertionError` change what the tests mean, as the reference allows, and are reported.
+
+The compiler is the JDK's, kept warm (`resources/Compile.java`): sources go in and class files come out over pipes, without
+annotation processors, so nothing of a program is executed there. What it rejects or chokes on is compiled once more by
+a plain `javac` in the program's own box, under its limits: that one's verdict counts.
+"""
 
 from __future__ import annotations
 
-from ..processes import Command
-from ..protocol import Verdict
-from .base import Case, Strategy, compile_failure, finished, first_line, stopped
+import dataclasses
+import os
+import re
+import select
+import struct
+import subprocess
+import time
+from pathlib import Path
+
+from ..processes import Command, Process
+from ..protocol import Status, Verdict
+from .base import KEY_BYTES, RESOURCES, Case, Setting, Strategy, build, compile_failure, finished, first_line, new_key, stopped
+
+_QUICK = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-Xshare:auto"]
+_COMPILER_UID = 19_999
+_CLASS_NAME = re.compile(r"[\w$.]+", re.UNICODE)
+_NUMBER = struct.Struct(">i")
+_SAMPLE = """
+import java.util.*;
+import java.util.stream.*;
+class Solution {
+    public List<Integer> run(List<Integer> numbers) {
+        Map<String, Integer> counts = new HashMap<>();
+        for (int n : numbers) counts.merge(String.format("%d", n), 1, Integer::sum);
+        StringBuilder text = new StringBuilder();
+        for (String part : "a b c".split(" ")) text.append(part).append(Optional.of(part).get().toUpperCase());
+        Collections.sort(numbers);
+        return numbers.stream().filter(n -> n > 1).map(n -> n * 2).collect(Collectors.toList());
+    }
+}
+public class Main {
+    public static void main(String[] args) {
+        Solution s = new Solution();
+        List<Boolean> correct = Arrays.asList(s.run(new ArrayList<>(Arrays.asList(3, 1, 2))).equals(Arrays.asList(4, 6)));
+        if (correct.contains(false)) throw new AssertionError();
+    }
+}
+"""
+_LOOKS = (
+    (r"boolean\s+equals\s*\(\s*(final\s+)?Object|int\s+compareTo\s*\(", "it defines comparison of its own"),
+    (r"\b(Runtime|System\s*\.\s*exit|halt|addShutdownHook|setDefaultUncaughtExceptionHandler)\b", "it interferes with how a program ends"),
+    (r"\b(Unsafe|MethodHandles|setAccessible|java\.lang\.reflect|HotSpotDiagnosticMXBean|Instrumentation|ProcessHandle)\b|/proc/", "it looks inside the virtual machine"),
+)
+_DECLARED = re.compile(r"\b(?:class|interface|enum|record|@interface)\s+(\w+)")
 
 
 class Java(Strategy):
-    """Java programs, run plainly."""
+    """Java programs."""
 
     language = "java"
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        self._server: subprocess.Popen[bytes] | None = None
 
     def version(self) -> str:
         return first_line("javac", "--version")
 
-    def judge(self, case: Case) -> Verdict:
-        case.box.write("Main.java", case.program.source.encode("utf-8", "surrogatepass"))
-        outcome = self.compile(case, Command(case.compiling(), ["javac", "-proc:none", "Main.java"]))
-        if failure := compile_failure(case, outcome):
-            return failure
-        outcome = self.execute(case, Command(case.running(), ["java", "-cp", ".", "Main"]))
-        return stopped(case, outcome) or finished(
-            case, outcome, b"", reference=outcome.exit_code == 0, failed_by_test=b"AssertionError" in outcome.stderr
+    def prepare(self, warm: Path) -> None:
+        sources = [str(RESOURCES / name) for name in ("Launch.java", "Compile.java")]
+        build(warm, "javac", "-d", "classes", *sources)
+        build(warm, "jar", "cf", "launch.jar", "-C", "classes", "octopack/Launch.class", "-C", "classes", "octopack/Launch$Loader.class")
+        build(warm, "jar", "cf", "compile.jar", "-C", "classes", "octopack")
+        (warm / "empty").mkdir()
+        sample = warm / "sample"
+        sample.mkdir()
+        (sample / "Main.java").write_text(_SAMPLE)
+        build(sample, "javac", "-proc:none", "Main.java")
+        # Archives of loaded classes: the virtual machines start from them instead of from class files.
+        subprocess.run(
+            ["java", *_QUICK, f"-XX:ArchiveClassesAtExit={warm}/launch.jsa", "-cp", f"{warm}/launch.jar", "octopack.Launch"],
+            cwd=sample, input=bytes(KEY_BYTES), capture_output=True, check=True,
         )
+        text = _SAMPLE.encode()
+        subprocess.run(
+            ["java", *_QUICK, f"-XX:ArchiveClassesAtExit={warm}/compile.jsa", "-cp", f"{warm}/compile.jar"]
+            + ["octopack.Compile", f"{warm}/empty"],
+            cwd=sample, input=(_NUMBER.pack(len(text)) + text) * 3, capture_output=True, check=True,
+        )
+
+    def judge(self, case: Case) -> Verdict:
+        source = case.program.source.encode("utf-8", "replace")
+        classes = self._compile_warm(case, source)
+        if classes is None:
+            case.box.write("Main.java", source)
+            command = Command(case.compiling(), ["javac", "-proc:none", "-J-Xmx1g", "-J-XX:+UseSerialGC", "Main.java"])
+            if failure := compile_failure(case, self.compile(case, command)):
+                return failure
+        else:
+            for name, code in classes.items():
+                case.box.write(name.replace(".", "/") + ".class", code)
+        return self._run(case)
+
+    def _run(self, case: Case) -> Verdict:
+        key = new_key()
+        warm = self.warm
+        heap = max(16, case.limits.memory_bytes >> 20)
+        argv = ["java", *_QUICK, f"-Xmx{heap}m", f"-XX:SharedArchiveFile={warm}/launch.jsa", "-XX:+DisableAttachMechanism"]
+        argv += ["-cp", f"{warm}/launch.jar", "octopack.Launch"]
+        use = case.running()
+        # The machine itself needs threads and memory beside the program's.
+        use = dataclasses.replace(use, processes=use.processes + 32, memory_bytes=use.memory_bytes + (128 << 20))
+        outcome = self.execute(case, Command(use, argv, stdin=key))
+        before, found, after = outcome.stdout.partition(key)
+        outcome = dataclasses.replace(outcome, stdout=before + after, evidence=found)
+        if verdict := stopped(case, outcome):
+            return verdict
+        case.suspicious += [why for pattern, why in _LOOKS if re.search(pattern, case.candidate)]
+        mentioned = set(re.findall(r"\w+", case.tests)) - {"Solution", "Main"}
+        if shadowed := sorted(mentioned & set(_DECLARED.findall(case.candidate))):
+            case.suspicious.append(f"it declares {', '.join(shadowed)}, which its tests use")
+        failed = re.search(rb'^Exception in thread "main" java\.lang\.AssertionError', outcome.stderr, re.MULTILINE)
+        return finished(case, outcome, key, reference=outcome.exit_code == 0, failed_by_test=failed is not None)
+
+    def _compile_warm(self, case: Case, source: bytes) -> dict[str, bytes] | None:
+        """The class files, by name; None where the plain compiler must decide."""
+        if len(source) > 1 << 20:
+            return None
+        try:
+            server = self._serving()
+            before = _cpu_seconds(server.pid)
+            answer = _ask(server, source, case.limits.compile_cpu_seconds)
+            case.compile_seconds += _cpu_seconds(server.pid) - before
+        except (OSError, ValueError):
+            self._end_server()
+            return None
+        return answer
+
+    def _serving(self) -> subprocess.Popen[bytes]:
+        if self._server is None:
+            warm = self.warm
+            argv = ["java", *_QUICK, "-Xmx512m", f"-XX:SharedArchiveFile={warm}/compile.jsa", "-cp", f"{warm}/compile.jar"]
+            identity = {"user": _COMPILER_UID, "group": _COMPILER_UID, "extra_groups": []} if self.jail.has_uids else {}
+            self._server = subprocess.Popen(
+                [*argv, "octopack.Compile", f"{warm}/empty"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                cwd="/",
+                env={"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"},
+                **identity,  # type: ignore[arg-type]
+            )
+        return self._server
+
+    def _end_server(self) -> None:
+        if self._server is not None:
+            self._server.kill()
+            self._server.communicate()
+            self._server = None
+
+    def close(self) -> None:
+        self._end_server()
+
+
+def _ask(server: subprocess.Popen[bytes], source: bytes, seconds: float) -> dict[str, bytes] | None:
+    """One compilation; None where it was not successful."""
+    assert server.stdin is not None
+    assert server.stdout is not None
+    deadline = time.monotonic() + seconds
+    server.stdin.write(_NUMBER.pack(len(source)) + source)
+    server.stdin.flush()
+
+    fd = server.stdout.fileno()
+
+    def read(count: int) -> bytes:
+        data = b""
+        while len(data) < count:
+            if not select.select([fd], [], [], max(0.0, deadline - time.monotonic()))[0]:
+                raise ValueError("the compiler takes too long")
+            part = os.read(fd, count - len(data))
+            if not part:
+                raise ValueError("the compiler is gone")
+            data += part
+        return data
+
+    def number() -> int:
+        return int(_NUMBER.unpack(read(4))[0])
+
+    result = number()
+    read(number())
+    classes = {}
+    for _ in range(number()):
+        name = read(number()).decode()
+        classes[name] = read(number())
+    if result == 2:
+        raise ValueError("the compiler failed")
+    if result != 0 or not all(_CLASS_NAME.fullmatch(name) for name in classes):
+        return None
+    return classes
+
+
+def _cpu_seconds(pid: int) -> float:
+    return Process.of(pid).cpu_seconds
 
 
 STRATEGY = Java
