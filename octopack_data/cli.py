@@ -44,7 +44,8 @@ def _print_counts(title: str, counts: Mapping[str, int]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left")
+    _print(title)
+    table = Table()
     table.add_column("what")
     table.add_column("rows", justify="right")
     for name, count in counts.items():

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import partial
 from multiprocessing import get_context
@@ -19,6 +19,7 @@ from typing import Any
 
 from octopack_data.errors import DataError
 from octopack_data.pipeline import (
+    STATE_FOLDER,
     BatchFunction,
     Job,
     Progress,
@@ -158,8 +159,11 @@ def submit(executor: Executor, job: Job, units: Sequence[Unit], cluster: Cluster
         raise DataError(
             f"--executor {executor.value} needs datatrove ({error}); install it with: pip install 'octopack[cluster]'"
         ) from error
-    step: Callable[..., Any] = partial(_run_rank, job=job, units=tuple(units))
-    logs = str((job.output / ".octopack" / "cluster").resolve())
+    # Tasks may start in another folder.
+    job = replace(job, output=job.output.resolve())
+    units = tuple(Unit(unit.name, tuple(path.resolve() for path in unit.inputs)) for unit in units)
+    step: Callable[..., Any] = partial(_run_rank, job=job, units=units)
+    logs = str(job.output / STATE_FOLDER / "cluster")
     common: dict[str, Any] = {
         "pipeline": [step],
         "tasks": min(cluster.tasks, len(units)),

@@ -166,14 +166,16 @@ def print_summary(job: Job, summary: Summary, done_before: int, console: Console
             "the manifest is written when all are",
             highlight=False,
         )
-    table = Table(title=f"{job.step.name}: rows left after each rule", title_justify="left")
+    table = Table()
     table.add_column("rule")
     table.add_column("dropped", justify="right")
     table.add_column("left", justify="right")
     table.add_row("(rows read)", "", f"{counts.rows_in:,}")
     for reason, dropped, left in counts.funnel(job.step.reasons):
         table.add_row(reason, f"{dropped:,}", f"{left:,}")
-    Console().print(table)
+    if job.step.reasons:
+        Console().print(f"{job.step.name}: rows left after each rule", highlight=False)
+        Console().print(table)
     if done_before:
         console.print(f"{done_before} shard(s) were there already and up to date", highlight=False)
     if counts.broken:
@@ -184,7 +186,8 @@ def print_summary(job: Job, summary: Summary, done_before: int, console: Console
             highlight=False,
             soft_wrap=True,
         )
-    console.print(f"{counts.rows_out:,} rows in {_escape(str(job.output))}", highlight=False, soft_wrap=True)
+    if not job.step.counts_only:
+        console.print(f"{counts.rows_out:,} rows in {_escape(str(job.output))}", highlight=False, soft_wrap=True)
 
 
 def _print_plan(job: Job, units: Sequence[Unit], mine: Sequence[Unit], missing: Sequence[Unit]) -> None:
@@ -205,7 +208,8 @@ def _print_plan(job: Job, units: Sequence[Unit], mine: Sequence[Unit], missing: 
 
 def _print_explanation(step: Step, units: Sequence[Unit], row_id: str) -> None:
     unit, row = find_row(units, step.row_id, row_id)
-    table = Table(title=f"{row_id} in {unit.name}", title_justify="left")
+    Console().print(f"{row_id} in {unit.name}", highlight=False, markup=False)
+    table = Table()
     for name in ("rule", "", "decided on"):
         table.add_column(name)
     for judgement in step.explain(row):

@@ -265,7 +265,7 @@ def discover_units(inputs: Sequence[Path]) -> list[Unit]:
     found: dict[str, Unit] = {}
     for path in inputs:
         if path.is_dir():
-            files = [f for f in sorted(path.rglob("*")) if f.is_file() and shard_suffix(f) and not _hidden(f, path)]
+            files = [f for f in sorted(path.rglob("*")) if f.is_file() and _is_shard(f) and not _hidden(f, path)]
             if not files:
                 raise DataError(f"{path}: no shards in this folder (*.jsonl, *.jsonl.gz, *.jsonl.zst, *.parquet)")
         elif path.is_file():
@@ -285,6 +285,11 @@ def discover_units(inputs: Sequence[Path]) -> list[Unit]:
                 )
             found[name] = Unit(name, (file,))
     return list(found.values())
+
+
+def _is_shard(file: Path) -> bool:
+    # In a folder, *.json is a manifest or the like; a file of rows with that name can be given by itself.
+    return shard_suffix(file) is not None and not file.name.lower().endswith((".json", ".json.gz", ".json.zst"))
 
 
 def _hidden(file: Path, root: Path) -> bool:
