@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Protocol
 
+from octopack_tasks import corrected
 from octopack_tasks.errors import UserError
 from octopack_tasks.problems import Problem
 from octopack_tasks.tasks import Task
@@ -70,8 +71,35 @@ class PaperReading:
         return task.programs_in_one_call(problem, solutions)
 
 
+class CorrectedReading:
+    """What the benchmark meant: the whole completion, parsed (docs/fidelity.md); descriptions are read as in `paper`."""
+
+    name = "corrected"
+    needs_whole_completions = True
+
+    def attempt(self, task: Task, problem: Problem, completion: str, prompt_format: str) -> Attempt:
+        """See `Reading`."""
+        if not task.is_executed:
+            return PAPER.attempt(task, problem, completion, prompt_format)
+        return self._attempt(corrected.solution_in(task, problem, completion, prompt_format))
+
+    def attempt_of_answer(self, task: Task, problem: Problem, answer: str, prompt_format: str) -> Attempt:
+        """See `Reading`."""
+        if not task.is_executed:
+            return PAPER.attempt_of_answer(task, problem, answer, prompt_format)
+        return self._attempt(corrected.solution_in_answer(task, problem, answer, prompt_format))
+
+    def _attempt(self, solution: str | None) -> Attempt:
+        return Attempt(solution or "", has_answer=solution is not None)
+
+    def programs(self, task: Task, problem: Problem, solutions: Sequence[str]) -> list[Program]:
+        """See `Reading`: each solution alone."""
+        return [corrected.program_of(task, problem, solution) for solution in solutions]
+
+
 PAPER = PaperReading()
-READINGS: Mapping[str, Reading] = MappingProxyType({PAPER.name: PAPER})
+CORRECTED = CorrectedReading()
+READINGS: Mapping[str, Reading] = MappingProxyType({PAPER.name: PAPER, CORRECTED.name: CORRECTED})
 
 
 def get_reading(name: str) -> Reading:

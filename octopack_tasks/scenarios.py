@@ -30,6 +30,10 @@ class Scenario(ABC):
     def question(self, problem: Problem, language: Language) -> Question:
         """What is asked about `problem`."""
 
+    def shown_code(self, problem: Problem, language: Language) -> str:
+        """The code that a model is shown to continue; none where it writes prose."""
+        return ""
+
     @abstractmethod
     def is_complete(self, completion: str, language: Language, prompt_format: str) -> bool:
         """Whether more text would not change how a completion is read."""
@@ -52,6 +56,10 @@ class _WritesCode(Scenario):
     @abstractmethod
     def given_code(self, problem: Problem, language: Language) -> str:
         """The code that stands before the completion in a solution."""
+
+    def shown_code(self, problem: Problem, language: Language) -> str:
+        """The code that a model is shown to continue."""
+        return self.given_code(problem, language)
 
     def is_complete(self, completion: str, language: Language, prompt_format: str) -> bool:
         """Whether a stop word has come or, where that means the end, the function has ended."""
@@ -189,6 +197,10 @@ class ExplainSynthesize(_WritesCode):
         """The declaration and its documentation, which comes back though the model was not shown it."""
         return problem.prompt
 
+    def shown_code(self, problem: Problem, language: Language) -> str:
+        """The declaration alone."""
+        return language.declaration(problem)
+
     def question(self, problem: Problem, language: Language) -> Question:
         """The description."""
         if problem.candidate is None:
@@ -199,7 +211,7 @@ class ExplainSynthesize(_WritesCode):
         return Question(
             instruction=f"Write functional code in {language.title} according to the description.",
             context=problem.description,
-            start=language.declaration(problem),
+            start=self.shown_code(problem, language),
             fence=language.fence,
         )
 

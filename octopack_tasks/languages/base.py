@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from octopack_tasks.languages.syntax import Grammar, Item, Pieces, encoded
 from octopack_tasks.problems import Problem
 
 
@@ -50,6 +51,7 @@ class Language(ABC):
         stop_words: Strings that end a completion.
         execution: How the reference runs it.
         definition: Regular expression that finds the definition of a function; `{name}` stands for its name.
+        grammar: Its syntax, for the reading `corrected`.
     """
 
     name: ClassVar[str]
@@ -59,6 +61,7 @@ class Language(ABC):
     stop_words: ClassVar[tuple[str, ...]] = ()
     execution: ClassVar[Execution]
     definition: ClassVar[str]
+    grammar: ClassVar[Grammar]
 
     @abstractmethod
     def is_complete(self, completion: str) -> bool:
@@ -91,6 +94,24 @@ class Language(ABC):
     def defines(self, code: str, name: str) -> bool:
         """Whether `code` seems to define the function `name`."""
         return re.search(self.definition.replace("{name}", re.escape(name)), code, re.MULTILINE) is not None
+
+    # --- the reading `corrected` --------------------------------------------------------------------------------------
+
+    def items(self, text: str) -> list[Item]:
+        """The items of the program in a text; what else is in it is left out."""
+        return [item for items in Pieces(self.grammar, encoded(text)) for item in items]
+
+    def joints(self, given: str, completion: str) -> Iterator[str]:
+        """Ways to put given code and its completion together, the likeliest first."""
+        yield given.rstrip() + completion
+
+    def framed(self, code: str, problem: Problem) -> str:
+        """The program before its tests: whole code with the imports that it may rely on."""
+        return self.candidate(code, problem)
+
+    def tests(self, problem: Problem) -> str:
+        """The tests, such that a right solution passes them each time."""
+        return problem.test
 
     def __repr__(self) -> str:
         return f"<language {self.name}>"

@@ -2,8 +2,31 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 from octopack_tasks.languages.base import Execution, Language
+from octopack_tasks.languages.syntax import (
+    ALWAYS,
+    Grammar,
+    Item,
+    broken_item,
+    depth_of,
+    descendants,
+    encoded,
+    field_names,
+    identifiers,
+    items_of_nodes,
+    leaves,
+    parse,
+    text_of,
+)
 from octopack_tasks.problems import Problem
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
 
 _IMPORTS = """\
 import math
@@ -24,6 +47,79 @@ from typing import *
 from collections import *
 """
 
+_FUTURE = re.compile(r"^from[ \t]+__future__[ \t]+import[ \t]+(\([^)]*\)|[^\n]*)\n?", re.MULTILINE)
+# Where a statement begins: neither in an indented line, nor at what only goes on with one before.
+_START = re.compile(rb"^(?![ \t]*$)(?![ \t#)\]}])(?!(?:else|elif|except|finally)\b)", re.MULTILINE)
+_COMPOUND = ("if_statement", "try_statement", "with_statement", "for_statement", "while_statement")
+_DEFINITIONS = ("function_definition", "class_definition", "decorated_definition")
+_BINDINGS = {
+    "assignment": "left",
+    "augmented_assignment": "left",
+    "for_statement": "left",
+    "for_in_clause": "left",
+    "named_expression": "name",
+    "function_definition": "parameters",
+    "lambda": "parameters",
+    "as_pattern": "alias",
+}
+
+
+def _names(node: Node) -> Iterator[str]:
+    if node.type in ("function_definition", "class_definition"):
+        yield from field_names(node, "name")
+    elif node.type == "decorated_definition":
+        yield from _names(node.named_children[-1])
+    elif node.type == "future_import_statement" or any(
+        child.type == "wildcard_import" for child in node.named_children
+    ):
+        yield ALWAYS
+    elif node.type in ("import_statement", "import_from_statement"):
+        for name in node.children_by_field_name("name"):
+            alias = name.child_by_field_name("alias")
+            yield text_of(alias) if alias is not None else text_of(name).split(".")[0]
+    elif node.type == "expression_statement" and node.named_children:
+        yield from _names_of_expression(node.named_children[0])
+    elif node.type in _COMPOUND:
+        for block in descendants(node, "block"):
+            for child in block.named_children:
+                yield from _names(child)
+
+
+def _names_of_expression(expression: Node) -> Iterator[str]:
+    target = expression.child_by_field_name("left")
+    if target is not None:
+        # `table[key] = value` and `point.x = 1` belong to `table` and `point`.
+        roots = target.named_children if target.type in ("pattern_list", "tuple_pattern", "list_pattern") else [target]
+        yield from (text_of(next(leaves(root))) for root in roots)
+    elif expression.type == "call":
+        function = expression.child_by_field_name("function")
+        if function is not None and function.type == "attribute":
+            yield ALWAYS  # such as sys.setrecursionlimit(10**6)
+
+
+def _bound(node: Node) -> Iterator[str]:
+    """Variables and parameters of functions, those shared with the module apart."""
+    if node.type in _DEFINITIONS:
+        shared = {name for found in descendants(node, "global_statement") for name in identifiers(found)}
+        for found in descendants(node, *_BINDINGS):
+            yield from set(_targets(found.child_by_field_name(_BINDINGS[found.type]))) - shared
+
+
+def _targets(node: Node | None) -> Iterator[str]:
+    if node is None or node.type in ("attribute", "subscript", "type"):
+        return
+    if node.type in ("typed_default_parameter", "default_parameter"):
+        yield from _targets(node.child_by_field_name("name"))
+    elif node.type == "identifier":
+        yield text_of(node)
+    else:
+        for child in node.named_children:
+            yield from _targets(child)
+
+
+def _signature(node: Node) -> str:
+    return "".join(_names(node)) if node.type in _DEFINITIONS else ""
+
 
 class Python(Language):
     """Python: a function ends at the first line that is not indented."""
@@ -34,6 +130,7 @@ class Python(Language):
     fence = "python"
     stop_words = ("\nclass", "\ndef", "\n#", "\n@", "\nprint", "\nif", "\nassert")
     execution = Execution("python", timeout=10, num_workers=4)
+    grammar = Grammar("tree_sitter_python", _names, _signature, _bound)
     definition = r"^[ \t]*(async[ \t]+)?def[ \t]+{name}[ \t]*\("
 
     def is_complete(self, completion: str) -> bool:
@@ -51,6 +148,54 @@ class Python(Language):
     def candidate(self, solution: str, problem: Problem) -> str:
         """The imports that solutions may rely on, then the solution."""
         return (_IMPORTS + solution).strip()
+
+    def items(self, text: str) -> list[Item]:
+        """The items: what begins at column 0, comments and lines that close a statement apart."""
+        data = encoded(text)
+        starts = [match.start() for match in _START.finditer(data)]
+        ends = [_end_of_code(data, end) for end in (*starts[1:], len(data))]
+        items: list[Item] = []
+        start = index = 0
+        while index < len(starts):
+            for last in range(index, len(starts)):
+                root = parse(self.grammar, data[start : ends[last]] + b"\n")
+                if not root.has_error:
+                    items += items_of_nodes(self.grammar, root.named_children, data, start, ends[last], start)
+                    break
+                if last > index and not _goes_on(data[start : ends[last]], root):
+                    break
+            if root.has_error:
+                last = index
+                items.append(broken_item(self.grammar, data, start, ends[index]))
+            start, index = ends[last], last + 1
+        return items
+
+    def joints(self, given: str, completion: str) -> Iterator[str]:
+        """As it stands, on a line of its own, indented there, or with all its lines indented."""
+        yield given.rstrip() + completion
+        if not completion.startswith("\n"):
+            yield given.rstrip() + "\n" + completion
+            yield given.rstrip() + "\n    " + completion
+        if re.search(r"^(return|yield)\b", completion, re.MULTILINE):
+            yield given.rstrip() + "\n" + textwrap.indent(completion.strip("\n"), "    ")
+
+    def framed(self, code: str, problem: Problem) -> str:
+        """The imports that solutions may rely on, behind those from `__future__`, then the code."""
+        first = "".join(match.group().rstrip() + "\n" for match in _FUTURE.finditer(code))
+        return (first + _IMPORTS + _FUTURE.sub("", code)).strip()
+
+
+def _end_of_code(data: bytes, end: int) -> int:
+    """Where the code before `end` ends; comments at column 0 belong to what follows."""
+    lines = data[:end].split(b"\n")
+    while lines and (not lines[-1].strip() or lines[-1].startswith(b"#")):
+        lines.pop()
+    return len(b"\n".join(lines))
+
+
+def _goes_on(data: bytes, root: Node) -> bool:
+    """Whether a bracket or a string is still open."""
+    return depth_of(root) > 0 or data.count(b'"""') % 2 == 1 or data.count(b"'''") % 2 == 1
 
 
 def _ends_function(line: str) -> bool:

@@ -1,0 +1,215 @@
+"""The reading `corrected`: what the benchmark meant, where the reference's is `paper` (docs/fidelity.md).
+
+The whole completion is read, with the grammar of its language. A solution is the function that was asked for and what
+it uses, wherever that stands; prose, tests, a `main` and other programs that a model goes on to write are left out.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from octopack_tasks.chat import fenced_blocks
+from octopack_tasks.languages import Language, get_language
+from octopack_tasks.languages.syntax import ALWAYS, FRAME, Item, encoded
+from octopack_tasks.patches import apply_patch
+from octopack_tasks.problems import Problem
+from octopack_tasks.prompts import CHAT_WITHOUT_PREFILL, stop_words
+from octopack_tasks.tasks import Task
+from sandboxes import Program
+
+_FENCE = re.compile(r"^[ \t]*```", re.MULTILINE)
+# Tells code that does not parse from prose, which does not either.
+_CODE = re.compile(r"[;{}=]|\breturn\b")
+
+
+def solution_in(task: Task, problem: Problem, completion: str, prompt_format: str) -> str | None:
+    """The solution in a completion, as whole code; None where it holds none."""
+    for word in stop_words((), prompt_format):  # those of the format: words of the language may stand in a solution
+        completion = completion.split(word, 1)[0]
+    reader = _Reader(problem, task.language, task.scenario.shown_code(problem, task.language))
+    if prompt_format.startswith("diff"):
+        buggy = reader.given + problem.buggy_solution
+        patched = next(
+            filter(None, (apply_patch(buggy, text) for text in (completion, *fenced_blocks(completion)))), None
+        )
+        return reader.read(completion, is_continued=False) if patched is None else reader.read_whole(patched)
+    return reader.read(completion, is_continued=prompt_format != CHAT_WITHOUT_PREFILL)
+
+
+def solution_in_answer(task: Task, problem: Problem, answer: str, prompt_format: str) -> str | None:
+    """The solution in an answer of the reference's generations files, which begins with the code that was given."""
+    if prompt_format.startswith("diff"):
+        return solution_in(task, problem, answer, prompt_format)
+    for given in (task.scenario.shown_code(problem, task.language), problem.prompt):
+        if answer.startswith(given.rstrip()):
+            return _Reader(problem, task.language, given).read_whole(answer)
+    return _Reader(problem, task.language, problem.prompt).read(answer, is_continued=False)
+
+
+def program_of(task: Task, problem: Problem, solution: str) -> Program:
+    """The program that tests a solution."""
+    head = task.language.framed(solution, problem) + "\n\n"
+    return Program(task.language.name, head + task.language.tests(problem), len(head))
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Items that are read out of a completion in one way.
+
+    Attributes:
+        items: The items.
+        given: How many bytes of the text they were found in were given to the model.
+    """
+
+    items: Sequence[Item]
+    given: int = 0
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Reads the completions of a problem.
+
+    Attributes:
+        problem: The problem.
+        language: Its language.
+        given: The code that a model is to continue.
+    """
+
+    problem: Problem
+    language: Language
+    given: str
+
+    def read(self, text: str, *, is_continued: bool) -> str | None:
+        """The solution in a completion.
+
+        Args:
+            text: The completion.
+            is_continued: Whether the model was to continue the given code; it may have begun anew all the same.
+        """
+        return self._first_whole(self._ways(text, is_continued=is_continued), text)
+
+    def read_whole(self, code: str) -> str | None:
+        """The solution in code that has been put together from what was given."""
+        start = self.given.rstrip()
+        return self.read(code[len(start) :] if code.startswith(start) else code, is_continued=code.startswith(start))
+
+    def _ways(self, text: str, *, is_continued: bool) -> Iterator[_Found]:
+        """The ways in which a completion can be read, the likeliest first."""
+        fence = _FENCE.search(text)
+        rest = text[: fence.start()] if fence else text
+        # The declaration can lack half of what its documented form, the column `prompt`, has.
+        givens = dict.fromkeys((self.given, self.problem.prompt))
+        if is_continued and rest.strip():
+            yield from (found for given in givens for found in self._continued(given, rest))
+        blocks = fenced_blocks(text)
+        for whole in (*blocks, text):
+            yield _Found(self.language.items(whole))
+        for block in blocks:
+            yield from self._continued(self.given, "\n" + block.strip("\n"))
+
+    def _continued(self, given: str, text: str) -> Iterator[_Found]:
+        for code in self.language.joints(given, text):
+            yield _Found(self.language.items(code), len(encoded(given.rstrip())))
+
+    def _first_whole(self, ways: Iterable[_Found], text: str) -> str | None:
+        name = function_name(self.problem)
+        broken: str | None = None
+        for found in ways:
+            if any(name in item.implements and item.is_whole for item in found.items):
+                return self._code(found)
+            if broken is None and _CODE.search(text):
+                index = next((i for i, item in enumerate(found.items) if self._is_broken_definition(item)), None)
+                if index is not None:
+                    broken = "".join(item.text for item in found.items[: index + 1])
+        return broken
+
+    def _is_broken_definition(self, item: Item) -> bool:
+        return not item.is_whole and self.language.defines(item.text, function_name(self.problem))
+
+    def _code(self, found: _Found) -> str:
+        """The given items, the function, and all that it and the tests use; nothing twice."""
+        name = function_name(self.problem)
+        items = _without_repetitions(found.items, name)
+        given = [item for item in items if item.start + len(encoded(item.text)) <= found.given]
+        preamble = self._preamble()
+        kept = {id(item) for item in (*given, *(item for item in items if item.kind == FRAME))}
+        needed = {name, *_used_by_tests(self.language.name, self.problem.test)}
+        for item in given:
+            needed |= item.uses
+        is_growing = True
+        while is_growing:
+            is_growing = False
+            for item in (*items, *preamble):
+                if id(item) not in kept and item.names & needed:
+                    kept.add(id(item))
+                    needed |= item.uses
+                    is_growing = True
+        last = max(index for index, item in enumerate(items) if id(item) in kept and item.kind != FRAME)
+        chosen = [
+            item for index, item in enumerate(items) if id(item) in kept or (ALWAYS in item.names and index < last)
+        ]
+        defined = {name for item in chosen for name in item.names}
+        texts = {"".join(item.text.split()) for item in chosen}
+        helpers = [item for item in preamble if id(item) in kept and not item.names & (defined | {ALWAYS})]
+        imports = [
+            item
+            for item in preamble
+            if not found.given and ALWAYS in item.names and "".join(item.text.split()) not in texts
+        ]
+        first = next(index for index, item in enumerate(chosen) if not _is_import(item))
+        inner = next(index for index, item in enumerate(chosen) if not _is_import(item) and item.kind != FRAME)
+        ordered = [*chosen[:first], *imports, *chosen[first:inner], *helpers, *chosen[inner:]]
+        code = "".join(_on_own_line(item.text) if index else item.text for index, item in enumerate(ordered))
+        return code if found.given else code.strip("\n")
+
+    def _preamble(self) -> list[Item]:
+        """What stands before the function in the row: imports and helper functions."""
+        texts = (self.given, self.problem.prompt) if self.given != self.problem.prompt else (self.given,)
+        found = [
+            item
+            for text in texts
+            for item in self.language.items(text)
+            if item.is_whole and item.kind != FRAME and function_name(self.problem) not in item.names
+        ]
+        return list({"".join(item.text.split()): item for item in found}.values())
+
+
+def _without_repetitions(items: Iterable[Item], name: str) -> list[Item]:
+    """The items without those that an earlier one makes impossible; of the function the first that does anything."""
+    found = list(items)
+    first = next(index for index, item in enumerate(found) if name in item.implements and item.is_whole)
+    taken: dict[str, Item] = {found[first].signature: found[first]}
+    kept = []
+    for item in found:
+        if not item.signature or taken.setdefault(item.signature, item) is item:
+            kept.append(item)
+    return kept
+
+
+def _is_import(item: Item) -> bool:
+    return ALWAYS in item.names or "import" in item.kind or item.kind == "use_declaration"
+
+
+def _on_own_line(text: str) -> str:
+    return text if text[:1].isspace() or text[:1] in ";" else "\n" + text
+
+
+@functools.lru_cache(maxsize=2048)
+def function_name(problem: Problem) -> str:
+    """The function that a row asks for: what its code defines, as the column `entry_point` is wrong in some rows."""
+    given = len(encoded(problem.prompt.rstrip()))
+    for item in get_language(problem.language).items(problem.prompt + problem.canonical_solution):
+        if item.start + len(encoded(item.text)) > given and item.implements:
+            return problem.entry_point if problem.entry_point in item.implements else min(item.implements)
+    return problem.entry_point
+
+
+@functools.lru_cache(maxsize=2048)
+def _used_by_tests(language: str, tests: str) -> frozenset[str]:
+    """The names that tests use and do not define themselves."""
+    items = get_language(language).items(tests)
+    used = frozenset(name for item in items for name in item.uses)
+    return used - {name for item in items for name in item.names}

@@ -1,0 +1,112 @@
+"""Edits as models write them, applied where they fit: patches of lines, and of characters as of diff-match-patch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+_HEADER = re.compile(r"^[ \t]*@@[ \t]*(?:-(\d+)(?:,(\d+))? \+\d+(?:,\d+)?[ \t]*)?(?:@@.*)?$")
+
+
+@dataclass(frozen=True)
+class _Hunk:
+    """A hunk as it stands in a patch.
+
+    Attributes:
+        line: The first old line by its header, counted from 1; None where it does not say.
+        length: How long the old text is by its header.
+        lines: Its lines with their marks.
+    """
+
+    line: int | None
+    length: int | None
+    lines: tuple[str, ...]
+
+    @property
+    def old(self) -> list[str]:
+        """The lines before the edit."""
+        return [line[1:] for line in self.lines if not line.startswith("+")]
+
+    @property
+    def new(self) -> list[str]:
+        """The lines after the edit."""
+        return [line[1:] for line in self.lines if not line.startswith("-")]
+
+    @property
+    def is_of_characters(self) -> bool:
+        """Whether its header counts the characters of its parts, which are percent-encoded, and not lines."""
+        return self.length is not None and self.length == len(unquote("".join(self.old))) != len(self.old)
+
+
+def apply_patch(code: str, text: str) -> str | None:
+    """Apply the patch in a text; None where there is none, or none of it fits.
+
+    Hunks are found by their text, line numbers do not matter; white space at the ends of lines, else also their
+    indentation, may differ. Prose around the patch is left out.
+    """
+    hunks = _hunks(text)
+    if hunks and all(hunk.is_of_characters for hunk in hunks):
+        return _apply_to_characters(code, hunks)
+    return _apply_to_lines(code, hunks)
+
+
+def _hunks(text: str) -> list[_Hunk]:
+    hunks: list[_Hunk] = []
+    lines: list[str] | None = None
+    for line in text.split("\n"):
+        header = _HEADER.match(line)
+        if header is not None:
+            number, length = header.groups()
+            lines = []
+            hunks.append(_Hunk(int(number) if number else None, int(length or 1) if number else None, ()))
+        elif lines is not None and (line[:1] in (" ", "+", "-", "") or line.startswith("\\ No newline")):
+            if not line.startswith("\\"):
+                lines.append(line or " ")
+                hunks[-1] = _Hunk(hunks[-1].line, hunks[-1].length, tuple(lines))
+        else:
+            lines = None  # prose, a fence, the head of another file
+    stripped = (_Hunk(hunk.line, hunk.length, _without_blank_end(hunk.lines)) for hunk in hunks)
+    return [hunk for hunk in stripped if any(line[0] in "+-" for line in hunk.lines)]
+
+
+def _without_blank_end(lines: Sequence[str]) -> tuple[str, ...]:
+    last = max((index for index, line in enumerate(lines) if line.strip()), default=-1)
+    return tuple(lines[: last + 1])
+
+
+def _apply_to_characters(code: str, hunks: Sequence[_Hunk]) -> str | None:
+    from diff_match_patch import diff_match_patch  # type: ignore[import-untyped]
+
+    matcher = diff_match_patch()
+    text = "".join(f"@@ -{hunk.line},{hunk.length} +1 @@\n" + "\n".join(hunk.lines) + "\n" for hunk in hunks)
+    try:
+        patched, fits = matcher.patch_apply(matcher.patch_fromText(text), code)
+    except Exception:  # the library raises whatever its parser stumbles over
+        return None
+    return str(patched) if any(fits) else None
+
+
+def _apply_to_lines(code: str, hunks: Sequence[_Hunk]) -> str | None:
+    lines = code.split("\n")
+    position, has_applied = 0, False
+    for hunk in hunks:
+        old = hunk.old
+        start = _find(lines, old, position) if old else min((hunk.line or 1) - 1, len(lines))
+        if start is not None:
+            lines[start : start + len(old)] = hunk.new
+            position = start + len(hunk.new)
+            has_applied = True
+    return "\n".join(lines) if has_applied else None
+
+
+def _find(lines: Sequence[str], old: Sequence[str], position: int) -> int | None:
+    """Where the old lines stand: after the last edit if they can, and as exactly as they can."""
+    forms: tuple[Callable[[str], str], ...] = (str, str.rstrip, str.strip)
+    for form in forms:
+        wanted = [form(line) for line in old]
+        for start in (*range(position, len(lines)), *range(position)):
+            if [form(line) for line in lines[start : start + len(old)]] == wanted:
+                return start
+    return None
