@@ -27,7 +27,9 @@ from pathlib import Path
 
 from octopack_data.commitpack.git import Limits, Remote
 from octopack_data.commitpack.hosts import Pace
-from octopack_data.commitpack.scrape import Scraper, Strategy, Target
+from octopack_data.commitpack.scrape import Scraper, ScrapeStep, Strategy, Target
+from octopack_data.pipeline import Job, discover_units, run_units
+from octopack_data.shards import count_rows, dump_rows
 
 ENVIRONMENT = {
     "PATH": os.environ["PATH"],
@@ -127,6 +129,24 @@ def scrape_in_groups(
     return found
 
 
+def run_step(template: str, folder: Path, edits: dict[str, list[tuple[str, str]]], connections: int) -> float:
+    """Scrape all repositories as `octopack data commitpack scrape` does, from shard to shard; return the seconds."""
+    rows = [
+        {"commit": commit, "old_file": name, "new_file": name, "subject": "s", "message": "s", "repos": repository}
+        for repository, changes in edits.items()
+        for commit, name in changes
+    ]
+    shard = folder / "meta.jsonl"
+    shard.write_bytes(dump_rows(rows))
+    step = ScrapeStep(remote=Remote(template, ("git",)), pace=Pace(connections=connections))
+    output = folder / f"out-{connections}"
+    began = time.perf_counter()
+    run_units(Job(step, output), discover_units([shard]))
+    seconds = time.perf_counter() - began
+    assert count_rows(output / "meta.jsonl") == len(rows)
+    return seconds
+
+
 def main() -> int:
     """Run both sides and print their rates."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -162,7 +182,12 @@ def main() -> int:
                         print("the two ways disagree about the contents of a commit", file=sys.stderr)
                         return 1
                 shutil.rmtree(work)
+            commits = options.repositories * options.commits
+            for connections in (1, 4):
+                whole = run_step(template, Path(folder), edits, connections)
+                seconds[f"command, {connections}"] = [whole / commits]
     print(f"{options.repositories} repositories, {options.commits} commits each, {options.files} files a snapshot")
+    print("(full, blobless, auto: the fetching alone; command: from metadata shard to output shard, by connections)")
     print(f"{'way':<12}{'commits/s':>12}{'ratio':>8}")
     baseline = statistics.mean(seconds["one by one"])
     for way, each in seconds.items():

@@ -451,7 +451,11 @@ class GitObject:
 
 
 class ObjectReader:
-    """Reads objects through one `git cat-file --batch`."""
+    """Reads objects through one `git cat-file --batch`.
+
+    Attributes:
+        ended: git has given up, so nothing more can be read.
+    """
 
     def __init__(self, command: Sequence[str], folder: Path, environment: dict[str, str]) -> None:
         self._process = subprocess.Popen(
@@ -467,6 +471,7 @@ class ObjectReader:
         assert self._process.stdout is not None
         self._requests = self._process.stdin
         self._answers = self._process.stdout
+        self.ended = False
 
     def close(self) -> None:
         """End the process."""
@@ -479,6 +484,7 @@ class ObjectReader:
             GitError: git gave up, on a damaged object usually.
         """
         wanted = list(ids)
+        self.ended = True  # until all answers are in
         for start in range(0, len(wanted), _PIPELINED):
             chunk = wanted[start : start + _PIPELINED]
             try:
@@ -488,6 +494,7 @@ class ObjectReader:
                 raise GitError(Failure.DAMAGED, "git cat-file ended early") from error
             for name in chunk:
                 yield name, self._answer(max_bytes)
+        self.ended = False
 
     def _answer(self, max_bytes: int) -> GitObject | None:
         head = self._answers.readline().split()

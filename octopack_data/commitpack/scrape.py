@@ -333,14 +333,24 @@ class _Reading:
         reader = self._scratch.reader()
         try:
             places = self._find(reader)
+            if self._strategy is Strategy.BLOBLESS:
+                self._fetch_files(places)
+                reader.close()  # a reader does not notice what is fetched after its start
+                reader = self._scratch.reader()
+            for target, place in zip(self._targets, places, strict=True):
+                result = self._contents(reader, place)
+                if isinstance(result, GitError) and reader.ended:
+                    reader.close()  # this file was too much for git; the others may not be
+                    reader = self._scratch.reader()
+                yield target, result
         finally:
             reader.close()
-        if self._strategy is Strategy.BLOBLESS:
-            blobs = {name for place in places if isinstance(place, tuple) for name in place if isinstance(name, str)}
-            if blobs:
-                limit = self._scraper.limits.pack_bytes
-                self._scraper.fetch(self._scratch, self._url, sorted(blobs), blobs=0, depth=None, pack_bytes=limit)
-        yield from self._contents(places)
+
+    def _fetch_files(self, places: Sequence[tuple[Found, Found] | GitError]) -> None:
+        blobs = {name for place in places if isinstance(place, tuple) for name in place if isinstance(name, str)}
+        if blobs:
+            limit = self._scraper.limits.pack_bytes
+            self._scraper.fetch(self._scratch, self._url, sorted(blobs), blobs=0, depth=None, pack_bytes=limit)
 
     def _find(self, reader: ObjectReader) -> list[tuple[Found, Found] | GitError]:
         """Return, for each target, where the old and the new file are, or why they are nowhere."""
@@ -373,32 +383,20 @@ class _Reading:
                 commits[name] = parse_commit(item.data) or GitError(Failure.DAMAGED, f"{name} has no tree")
         return commits
 
-    def _contents(
-        self, places: Sequence[tuple[Found, Found] | GitError]
-    ) -> Iterator[tuple[Target, Contents | GitError]]:
-        reader = self._scratch.reader()
+    def _contents(self, reader: ObjectReader, place: tuple[Found, Found] | GitError) -> Contents | GitError:
+        if isinstance(place, GitError):
+            return place
         try:
-            for target, place in zip(self._targets, places, strict=True):
-                if isinstance(place, GitError):
-                    yield target, place
-                    continue
-                try:
-                    names = [name for name in place if isinstance(name, str)]
-                    items = dict(reader.read(names, self._scraper.limits.file_bytes))
-                except GitError as error:
-                    reader.close()  # this file was too much for git; the others may not be
-                    reader = self._scratch.reader()
-                    yield target, error
-                    continue
-                old, new = (self._text(name, items) if isinstance(name, str) else "" for name in place)
-                if isinstance(new, GitError):
-                    yield target, new
-                elif isinstance(old, GitError):
-                    yield target, old
-                else:
-                    yield target, Contents(old, new)
-        finally:
-            reader.close()
+            names = [name for name in place if isinstance(name, str)]
+            items = dict(reader.read(names, self._scraper.limits.file_bytes))
+        except GitError as error:
+            return error
+        old, new = (self._text(name, items) if isinstance(name, str) else "" for name in place)
+        if isinstance(new, GitError):
+            return new
+        if isinstance(old, GitError):
+            return old
+        return Contents(old, new)
 
     def _text(self, name: str, items: dict[str, GitObject | None]) -> str | GitError:
         limit = self._scraper.limits.file_bytes
