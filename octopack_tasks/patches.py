@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from urllib.parse import unquote
 
 _HEADER = re.compile(r"^[ \t]*@@[ \t]*(?:-(\d+)(?:,(\d+))? \+\d+(?:,\d+)?[ \t]*)?(?:@@.*)?$")
@@ -106,7 +107,7 @@ def _find(lines: Sequence[str], old: Sequence[str], position: int) -> int | None
     forms: tuple[Callable[[str], str], ...] = (str, str.rstrip, str.strip)
     for form in forms:
         wanted = [form(line) for line in old]
-        for start in (*range(position, len(lines)), *range(position)):
+        for start in chain(range(position, len(lines)), range(position)):
             if [form(line) for line in lines[start : start + len(old)]] == wanted:
                 return start
     return None

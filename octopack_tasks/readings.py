@@ -72,7 +72,7 @@ class PaperReading:
 
 
 class CorrectedReading:
-    """What the benchmark meant: the whole completion, parsed (docs/fidelity.md); descriptions are read as in `paper`."""
+    """What the benchmark meant: whole completions, parsed (docs/fidelity.md); descriptions are read as in `paper`."""
 
     name = "corrected"
     needs_whole_completions = True
