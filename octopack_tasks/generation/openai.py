@@ -1,0 +1,392 @@
+"""The openai backend: any server with OpenAI's interface, such as `vllm serve` or a hosted model."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import random
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from octopack_tasks.errors import UserError
+from octopack_tasks.generation.backends import Closing
+from octopack_tasks.generation.protocol import Backend, Completion, Finish, Request, Sampling
+from octopack_tasks.generation.stopping import Watch
+
+_RETRIED = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
+_LONGEST_PAUSE = 60.0
+
+
+def open_model(
+    model: str,
+    sampling: Sampling,
+    base_url: str | None = None,
+    api_key: str | None = None,
+    concurrency: int = 32,
+    requests_per_minute: float | None = None,
+    max_retries: int = 8,
+    timeout: float = 600.0,
+    stream: bool = True,
+    seeds: bool = True,
+    extra_body: Mapping[str, Any] | None = None,
+    first_pause: float = 1.0,
+) -> Backend:
+    """Connect to a server.
+
+    Args:
+        model: The name by which the server knows the model.
+        sampling: How completions are drawn.
+        base_url: Where the server is, `/v1` included; None: `$OPENAI_BASE_URL`, else OpenAI's own.
+        api_key: None: `$OPENAI_API_KEY`.
+        concurrency: Requests in flight at a time.
+        requests_per_minute: Most requests that are begun in a minute; None: no limit of ours.
+        max_retries: How often a request is tried again after an overload, a fault of the server or the network.
+        timeout: Seconds without a byte from the server after which a request counts as failed.
+        stream: Whether to read completions as they are written, which lets them end early.
+        seeds: Whether to send each sample's seed.
+        extra_body: Fields that are added to every request, such as vLLM's `{"skip_special_tokens": false}`.
+        first_pause: Seconds before the first new attempt; each later pause is twice as long.
+
+    Raises:
+        UserError: There is no such server, it refuses the key, or does not have the model.
+    """
+    where = base_url or os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1"
+    extra = dict(extra_body or {})
+    if sampling.top_k and "top_k" not in extra:
+        raise UserError(
+            f"OpenAI's interface has no top_k; if the server takes it: --model-args 'extra_body={{\"top_k\": "
+            f"{sampling.top_k}}}'"
+        )
+    if concurrency < 1:
+        raise UserError(f"--model-args concurrency must be 1 or more, not {concurrency}")
+    server = _Server(
+        base_url=str(where).rstrip("/"),
+        api_key=str(api_key or os.environ.get("OPENAI_API_KEY") or ""),
+        pace=_Pace(requests_per_minute),
+        max_retries=max_retries,
+        timeout=timeout,
+        first_pause=first_pause,
+    )
+    backend = OpenAI(model, sampling, server, concurrency, stream=stream, seeds=seeds, extra=extra)
+    server.check_model(model)
+    return backend
+
+
+class _Pace:
+    """Lets requests begin no faster than so many a minute."""
+
+    def __init__(self, per_minute: float | None) -> None:
+        self._gap = 60.0 / per_minute if per_minute else 0.0
+        self._lock = threading.Lock()
+        self._next = 0.0
+
+    def wait(self) -> None:
+        with self._lock:
+            now = time.monotonic()
+            begin = max(now, self._next)
+            self._next = begin + self._gap
+        time.sleep(begin - now)
+
+    def hold(self, seconds: float) -> None:
+        """Nobody begins for so long: the server asked for it."""
+        with self._lock:
+            self._next = max(self._next, time.monotonic() + seconds)
+
+
+class _Refused(Exception):  # noqa: N818 - not a failure yet: `_Server` decides
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+    @property
+    def is_too_long(self) -> bool:
+        text = self.message.lower()
+        return self.status in (400, 413, 422) and (
+            "context_length_exceeded" in text or ("context" in text and ("length" in text or "tokens" in text))
+        )
+
+
+class _Interrupted(Exception):  # noqa: N818 - it is tried again
+    """The connection broke, or the answer is not one."""
+
+
+@dataclass
+class _Server:
+    """A server, with patience."""
+
+    base_url: str
+    api_key: str
+    pace: _Pace
+    max_retries: int
+    timeout: float
+    first_pause: float
+
+    def __post_init__(self) -> None:
+        import requests
+
+        self._local = threading.local()
+        self._session_of: Any = requests.Session
+
+    def _session(self) -> Any:
+        if not hasattr(self._local, "session"):
+            self._local.session = self._session_of()
+        return self._local.session
+
+    def check_model(self, model: str) -> None:
+        """Raise a `UserError` if the server cannot be reached, refuses us, or lists its models without this one."""
+        import requests
+
+        try:
+            answer = self._session().get(f"{self.base_url}/models", headers=self._headers(), timeout=30)
+        except requests.RequestException as error:
+            raise UserError(
+                f"there is no server at {self.base_url} ({_reason(error)}); give --model-args base_url=http://HOST/v1"
+            ) from error
+        if answer.status_code in (401, 403):
+            raise UserError(f"{self.base_url} refuses the key ({answer.status_code}); set OPENAI_API_KEY")
+        with contextlib.suppress(ValueError, KeyError, TypeError):  # not every server lists its models
+            names = [entry["id"] for entry in answer.json()["data"]]
+            if answer.ok and names and model not in names:
+                raise UserError(f"{self.base_url} has no model {model!r}; it has: {', '.join(names[:10])}")
+
+    def post(self, path: str, body: Mapping[str, Any], watch: Watch) -> tuple[str, int | None, Finish]:
+        """Ask for one completion: its text, its tokens and why it ends.
+
+        Raises:
+            _Refused: The server will not answer this request, whenever it is asked.
+            UserError: It still did not answer after all attempts.
+        """
+        pause = self.first_pause
+        for attempt in range(self.max_retries + 1):
+            watch.text = ""
+            self.pace.wait()
+            try:
+                return self._attempt(path, body, watch)
+            except _Refused as refusal:
+                if refusal.status not in _RETRIED:
+                    raise
+                reason, asked = f"{refusal.status}: {refusal.message}", getattr(refusal, "retry_after", None)
+            except _Interrupted as error:
+                reason, asked = str(error), None
+            if attempt < self.max_retries:
+                if asked is not None:
+                    self.pace.hold(asked)
+                # Not all at once again: half of the pause is random.
+                time.sleep(min(pause, _LONGEST_PAUSE) * (0.5 + random.random() / 2))
+                pause *= 2
+        raise UserError(
+            f"{self.base_url} did not answer after {self.max_retries + 1} attempts ({reason[:300]}). What was "
+            "generated is kept: run the same command again, with a smaller concurrency or requests_per_minute in "
+            "--model-args if it is overloaded"
+        )
+
+    def _attempt(self, path: str, body: Mapping[str, Any], watch: Watch) -> tuple[str, int | None, Finish]:
+        import requests
+
+        try:
+            with self._session().post(
+                f"{self.base_url}{path}",
+                json=body,
+                headers=self._headers(),
+                timeout=(30, self.timeout),
+                stream=bool(body.get("stream")),
+            ) as answer:
+                if not answer.ok:
+                    raise _refusal(answer)
+                return _streamed(answer, watch) if body.get("stream") else _whole(answer, watch)
+        except requests.RequestException as error:
+            raise _Interrupted(_reason(error)) from error
+
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.api_key}"} if self.api_key else {}
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def _refusal(answer: Any) -> _Refused:
+    try:
+        content = answer.json()
+        error = content.get("error", content)
+        message = error if isinstance(error, str) else " ".join(str(error.get(key, "")) for key in ("message", "code"))
+    except (ValueError, AttributeError):
+        message = answer.text
+    refusal = _Refused(answer.status_code, " ".join(message.split())[:500])
+    header = answer.headers.get("Retry-After")
+    if header:
+        refusal.retry_after = _seconds(header)  # type: ignore[attr-defined]
+    return refusal
+
+
+def _seconds(retry_after: str) -> float | None:
+    """A `Retry-After` header: seconds, or a date."""
+    with contextlib.suppress(ValueError):
+        return max(0.0, float(retry_after))
+    with contextlib.suppress(ValueError, TypeError):
+        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
+    return None
+
+
+def _streamed(answer: Any, watch: Watch) -> tuple[str, int | None, Finish]:
+    """Read server-sent events until the answer is complete; leaving then tells the server to stop."""
+    tokens: int | None = None
+    pieces = 0
+    finish: Finish | None = None
+    for line in answer.iter_lines(chunk_size=None):
+        if not line.startswith(b"data:"):
+            continue
+        data = line[5:].strip()
+        if data == b"[DONE]":
+            break
+        try:
+            event = json.loads(data)
+        except ValueError:
+            raise _Interrupted("the server sent what is not JSON") from None
+        if event.get("error"):
+            raise _Interrupted(str(event["error"])[:300])
+        tokens = (event.get("usage") or {}).get("completion_tokens", tokens)
+        for choice in event.get("choices") or ():
+            piece = _text(choice, "delta")
+            pieces += bool(piece)
+            if watch.add(piece):
+                return watch.text, pieces, Finish.COMPLETE
+            finish = _finish(choice, finish)
+    if finish is None:
+        raise _Interrupted("the stream ended before the completion did")  # a part of an answer is none
+    return watch.text, tokens if tokens is not None else pieces, finish
+
+
+def _whole(answer: Any, watch: Watch) -> tuple[str, int | None, Finish]:
+    try:
+        content = answer.json()
+        choice = content["choices"][0]
+        text = _text(choice, "message")
+    except (ValueError, LookupError, TypeError) as error:
+        raise _Interrupted(f"the server's answer makes no sense ({error!r})") from None
+    watch.add(text)
+    return text, (content.get("usage") or {}).get("completion_tokens"), _finish(choice, None) or Finish.END
+
+
+def _text(choice: Mapping[str, Any], chat_field: str) -> str:
+    said = choice["text"] if "text" in choice else (choice.get(chat_field) or {}).get("content")
+    return said or ""
+
+
+def _finish(choice: Mapping[str, Any], before: Finish | None) -> Finish | None:
+    reason = choice.get("finish_reason")
+    if reason is None:
+        return before
+    return Finish.LENGTH if reason == "length" else Finish.END
+
+
+class OpenAI(Closing):
+    """A model behind a server; see `open_model`."""
+
+    context_length: int | None = None
+
+    def __init__(
+        self,
+        model: str,
+        sampling: Sampling,
+        server: _Server,
+        concurrency: int,
+        *,
+        stream: bool,
+        seeds: bool,
+        extra: Mapping[str, Any],
+    ) -> None:
+        self._model = model
+        self._sampling = sampling
+        self._server = server
+        self._concurrency = concurrency
+        self._stream = stream
+        self._seeds = seeds
+        self._extra = extra
+
+    @property
+    def description(self) -> Mapping[str, Any]:
+        """See `Backend`."""
+        return {"model": self._model, "server": self._server.base_url}
+
+    def prompt_tokens(self, request: Request) -> int | None:
+        """See `Backend`: the server counts, and refuses what is too long."""
+        return None
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        """See `Backend`."""
+        wanted = ((request, sample) for request in requests for sample in request.samples)
+        done: queue.SimpleQueue[Completion | BaseException] = queue.SimpleQueue()
+        stopped = threading.Event()
+
+        def ask(request: Request, sample: int) -> None:
+            try:
+                if not stopped.is_set():
+                    done.put(self._ask(request, sample))
+            except BaseException as error:  # it is raised again where completions are waited for
+                done.put(error)
+
+        running = 0
+        with ThreadPoolExecutor(self._concurrency, thread_name_prefix="openai") as threads:
+            try:
+                while True:
+                    while running < 2 * self._concurrency and (following := next(wanted, None)):
+                        threads.submit(ask, *following)
+                        running += 1
+                    if not running:
+                        return
+                    answer = done.get()
+                    running -= 1
+                    if isinstance(answer, BaseException):
+                        raise answer
+                    yield answer
+            finally:
+                stopped.set()
+                threads.shutdown(wait=False, cancel_futures=True)
+
+    def _ask(self, request: Request, sample: int) -> Completion:
+        path, body = self._body(request, sample)
+        watch = Watch(request.is_complete)
+        try:
+            text, tokens, finish = self._server.post(path, body, watch)
+        except _Refused as refusal:
+            if refusal.is_too_long:
+                return Completion(request, sample, "", 0, Finish.PROMPT_TOO_LONG)
+            advice = ""
+            if request.prompt.prefill and refusal.status in (400, 422):
+                advice = "; if the server cannot continue a message: --prompt chat-without-prefill"
+            raise UserError(
+                f"{self._server.base_url} refused {request.problem.task_id} of {request.task} "
+                f"({refusal.status}: {refusal.message[:300]}){advice}"
+            ) from None
+        return Completion(request, sample, text, tokens, finish)
+
+    def _body(self, request: Request, sample: int) -> tuple[str, dict[str, Any]]:
+        body: dict[str, Any] = {
+            "model": self._model,
+            # The server, not we, knows how long the prompt is: half of the length is room enough for an answer.
+            "max_tokens": request.max_new_tokens or max(1, request.max_length // 2),
+            "temperature": self._sampling.temperature,
+        }
+        if not self._sampling.is_greedy:
+            body["top_p"] = self._sampling.top_p
+        if self._seeds:
+            body["seed"] = request.seed(sample, self._sampling.seed)
+        if self._stream:
+            body["stream"] = True
+            body["stream_options"] = {"include_usage": True}
+        body.update(self._extra)
+        if not request.prompt.is_chat:
+            return "/completions", {**body, "prompt": request.prompt.text}
+        body["messages"] = [dict(message) for message in request.prompt.messages]
+        if request.prompt.prefill:  # how vLLM's server, and those that follow it, continue a message
+            body |= {"continue_final_message": True, "add_generation_prompt": False}
+        return "/chat/completions", body
