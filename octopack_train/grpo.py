@@ -156,7 +156,7 @@ def _benchmark_problems(recipe: Recipe, report: Report) -> FixProblems:
         for language in recipe.grpo.languages:
             task = get_task(f"humanevalfixtests-{language}")
             for problem in task.problems(recipe.data.path):
-                problems[problem.task_id] = (task, problem)
+                problems[f"{task.name} {problem.task_id}"] = (task, problem)
     except UserError as error:
         raise TrainingError(str(error)) from error
     if recipe.data.limit is not None:

@@ -100,6 +100,8 @@ class IndexedReader:
         if not content.startswith(MAGIC):
             raise TrainingError(f"{index} is not an index of Megatron: it does not begin with {MAGIC!r}.")
         at = len(MAGIC) + _HEADER.size
+        if len(content) < at:
+            raise TrainingError(f"{index} is damaged: it ends after {len(content)} bytes.")
         version, code, sequences, documents = _HEADER.unpack(content[len(MAGIC) : at])
         if version != VERSION or code not in _CODES or len(content) < at + 12 * sequences + 8 * documents:
             raise TrainingError(f"{index} is damaged (version {version}, type {code}, {len(content)} bytes).")

@@ -1,0 +1,46 @@
+from collections.abc import Callable
+
+import pytest
+
+from octopack_train.errors import TrainingError
+from octopack_train.faults import DownloadError, downloads, memory
+from octopack_train.recipe import Recipe
+
+
+@pytest.mark.parametrize(
+    ("fault", "complaint"),
+    [
+        (ConnectionError("Connection broken: IncompleteRead(10 bytes read)"), "broke off.*same command again"),
+        (OSError("We couldn't connect to the hub and couldn't find it in the cached files"), "broke off"),
+        (TimeoutError("timed out"), "broke off"),
+        (OSError("403 Client Error: you must accept the terms, GatedRepoError"), "accept its terms"),
+        (OSError("x/y is not a local folder and is not a valid model identifier"), "check the name"),
+        (RuntimeError("Error while deserializing header: incomplete metadata"), "cut short"),
+        (ValueError("something else"), "Cannot load the model x: ValueError: something else"),
+    ],
+)
+def test_what_goes_wrong_while_loading_becomes_one_line(fault: Exception, complaint: str):
+    with pytest.raises(TrainingError, match=complaint) as caught, downloads("the model x"):
+        raise fault
+    assert "\n" not in str(caught.value)
+    assert isinstance(caught.value, DownloadError) == ("broke off" in str(caught.value))
+
+
+def test_an_interrupted_download_is_found_behind_other_errors():
+    fault = ValueError("could not build the data set")
+    fault.__cause__ = ConnectionError("connection reset by peer")
+    with pytest.raises(DownloadError), downloads("the data set x"):
+        raise fault
+
+
+@pytest.mark.parametrize("fault", [MemoryError(), RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")])
+def test_out_of_memory_says_what_to_change(fault: Exception, make_recipe: Callable[..., Recipe]):
+    recipe = make_recipe("train.batch_size=4", "train.gradient_accumulation=2")
+    advice = r"gradient_checkpointing=true.*batch_size=2 train\.gradient_accumulation=4"
+    with pytest.raises(TrainingError, match=advice), memory(recipe):
+        raise fault
+
+
+def test_other_faults_pass_through(make_recipe: Callable[..., Recipe]):
+    with pytest.raises(RuntimeError, match="shape"), memory(make_recipe()):
+        raise RuntimeError("shape mismatch")

@@ -1,0 +1,175 @@
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from octopack_train.errors import TrainingError
+from octopack_train.recipe import Recipe, load_recipe
+from octopack_train.run_folder import RunFolder
+from octopack_train.sft import callbacks, train, trainer_options
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("trl")
+
+
+def silent(_: str) -> None:
+    pass
+
+
+def losses(run: RunFolder) -> list[float]:
+    entries = map(json.loads, run.metrics_file.read_text().splitlines())
+    return [entry["loss"] for entry in entries if "loss" in entry]
+
+
+def test_a_run_learns_and_leaves_everything_behind(make_recipe: Callable[..., Recipe]):
+    lines: list[str] = []
+    recipe = make_recipe(
+        "train.max_steps=30", "train.learning_rate=1e-2", "train.save_every=15", "data.eval_fraction=8"
+    )
+    run = train(recipe, report=lines.append)
+    found = losses(run)
+    assert found[-1] < found[0] - 1
+    assert any("step 30/30" in line for line in lines)
+    assert run.recipe() == recipe
+    assert json.loads(run.manifest_file.read_text())["train_rows"] == 32
+    assert json.loads(run.versions_file.read_text())["torch"] == torch.__version__
+    assert (run.final / "model.safetensors").is_file()
+    assert (run.final / "tokenizer.json").is_file()
+    assert not list(run.final.glob("*.bin"))  # no pickles among what is handed on
+    if run.plot_file.is_file():
+        assert run.plot_file.read_bytes().startswith(b"\x89PNG")
+    assert "eval_loss" in run.metrics_file.read_text()
+
+
+@pytest.mark.parametrize("packing", ["constant-length", "windows", "padded", "isolated"])
+def test_every_packing_trains_adapters(make_recipe: Callable[..., Recipe], packing: str):
+    recipe = make_recipe(
+        f"data.packing={packing}", "data.loss=all", "train.max_steps=2", "lora={r: 2, alpha: 4, targets: [c_attn]}"
+    )
+    run = train(recipe, report=silent)
+    assert len(losses(run)) == 2
+    assert (run.adapter / "adapter_model.safetensors").is_file()
+
+
+def test_the_rate_at_step_35_of_a_1000_step_cosine_is_still_at_its_peak(make_recipe: Callable[..., Recipe]):
+    octocoder = load_recipe("octocoder").train
+    recipe = make_recipe(
+        f"train.max_steps={octocoder.max_steps}", f"train.stop_at={octocoder.stop_at}", "train.batch_size=1",
+        f"train.schedule={octocoder.schedule}", f"train.warmup_steps={octocoder.warmup_steps}",
+        f"train.learning_rate={octocoder.learning_rate}", "data.length=32", "data.loss=all",
+        "data.packing=constant-length",
+    )  # fmt: skip
+    run = train(recipe, report=silent)
+    rates = [json.loads(line).get("learning_rate") for line in run.metrics_file.read_text().splitlines()]
+    assert len(losses(run)) == 35
+    assert run.last_checkpoint() == run.checkpoints / "checkpoint-35"
+    # Rate of the 35th update: 34 steps done, 5 of them warm-up.
+    assert rates[34] == pytest.approx(octocoder.learning_rate, rel=0.01)
+    assert rates[34] < octocoder.learning_rate
+
+
+def test_documents_that_are_packed_together_do_not_see_each_other(make_recipe: Callable[..., Recipe], tmp_path: Path):
+    from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
+
+    from octopack_train.model import load_model
+
+    documents = [[5, 6, 7, 8], [9, 10, 11], [12, 13, 14, 15, 16]]
+    tokens = [token for document in documents for token in document]
+    row = {"input_ids": tokens, "labels": tokens, "seq_lengths": [4, 3, 5]}
+    batch = DataCollatorForLanguageModeling(pad_token_id=0, padding_free=True)([row])
+    model = load_model(make_recipe()).eval()
+    with torch.no_grad():
+        # No use_cache argument: load_model itself must have turned the cache off, or documents leak into each other.
+        packed = model(input_ids=batch["input_ids"], position_ids=batch["position_ids"]).logits[0]
+        alone = torch.cat([model(input_ids=torch.tensor([ids])).logits[0] for ids in documents])
+    assert torch.allclose(packed, alone, atol=1e-5)
+
+
+def test_options_keep_their_meaning_under_their_new_names(make_recipe: Callable[..., Recipe], tmp_path: Path):
+    recipe = make_recipe("train.warmup_steps=0.1", "train.eval_every=5", "train.gradient_checkpointing=true")
+    options = trainer_options(recipe, RunFolder(tmp_path), evaluate=True)
+    assert options["eval_strategy"] == "steps"
+    assert options["warmup_steps"] == 0.1
+    assert options["gradient_checkpointing"] is True
+    assert options["report_to"] == []
+
+
+def test_an_unknown_reporter_package_is_named(make_recipe: Callable[..., Recipe], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("octopack_train.sft.find_spec", lambda _: None)
+    with pytest.raises(TrainingError, match="pip install wandb"):
+        trainer_options(make_recipe("train.report_to=[wandb]"), RunFolder(Path("x")), evaluate=False)
+
+
+def test_another_recipe_does_not_run_over_a_run(make_recipe: Callable[..., Recipe]):
+    run = train(make_recipe("train.max_steps=1"), report=silent)
+    before = run.final.stat().st_mtime_ns
+    with pytest.raises(TrainingError, match=r"other settings \(train.max_steps, train.seed\)"):
+        train(make_recipe("train.max_steps=2", "train.seed=1"), report=silent)
+    assert run.final.stat().st_mtime_ns == before
+    train(make_recipe("train.max_steps=2", "train.seed=1"), fresh=True, report=silent)
+    assert len(losses(run)) == 2
+
+
+def test_a_folder_that_is_not_a_run_is_left_alone(make_recipe: Callable[..., Recipe], tmp_path: Path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.txt").write_text("mine")
+    with pytest.raises(TrainingError, match="not empty and not a training run"):
+        train(make_recipe(), fresh=True, report=silent)
+    assert [entry.name for entry in (tmp_path / "run").iterdir()] == ["thesis.txt"]
+
+
+def test_a_user_error_leaves_no_folder_behind(make_recipe: Callable[..., Recipe], tmp_path: Path):
+    with pytest.raises(TrainingError, match="targets"):
+        train(make_recipe("lora={r: 2, alpha: 4, targets: [nothing]}"), report=silent)
+    assert not (tmp_path / "run").exists()
+
+
+def test_out_of_memory_while_training(make_recipe: Callable[..., Recipe], monkeypatch: pytest.MonkeyPatch):
+    from trl.trainer.sft_trainer import SFTTrainer
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(SFTTrainer, "training_step", fail)
+    with pytest.raises(TrainingError, match=r"Out of memory: try train\.gradient_checkpointing=true"):
+        train(make_recipe(), report=silent)
+
+
+def test_progress_is_shown_against_the_steps_that_will_run(make_recipe: Callable[..., Recipe]):
+    from transformers import TrainerControl, TrainerState
+
+    lines: list[str] = []
+    progress, _ = callbacks(make_recipe("train.max_steps=1000", "train.stop_at=35"), lines.append)
+    progress.on_log(None, TrainerState(global_step=3, max_steps=1000), TrainerControl(), logs={"loss": 1.5})
+    assert lines == ["step 3/35  loss 1.5000"]
+
+
+def test_a_killed_run_resumes_on_the_same_loss_curve(make_recipe: Callable[..., Recipe], tmp_path: Path):
+    options = ("train.max_steps=16", "train.save_every=4", "lora={r: 4, alpha: 8, targets: [c_attn], dropout: 0.1}")
+    whole = make_recipe(*options, f"output={tmp_path / 'whole'}")
+    killed = make_recipe(*options, f"output={tmp_path / 'killed'}")
+    file = tmp_path / "recipe.yaml"
+    file.write_text(killed.to_yaml())
+    process = subprocess.Popen([sys.executable, "-m", "octopack_train", str(file)], stdout=subprocess.DEVNULL)
+    run = RunFolder(tmp_path / "killed")
+    deadline = time.monotonic() + 120
+    while run.last_checkpoint() is None and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert run.last_checkpoint() is not None
+    # A checkpoint that the kill cut short must not be taken.
+    broken = run.checkpoints / "checkpoint-15"
+    broken.mkdir()
+    (broken / "trainer_state.json").write_text('{"global_step": 15, "log_hist')
+    lines: list[str] = []
+    train(killed, report=lines.append)
+    assert any(line.startswith("Resuming from checkpoint-") for line in lines)
+    assert losses(run) == losses(train(whole, report=silent))
+    assert len(losses(run)) == 16
