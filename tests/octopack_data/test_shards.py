@@ -1,0 +1,175 @@
+"""Reading and writing shards: formats, damage, long lines, full disks."""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import os
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from octopack_data import shards
+from octopack_data.errors import DataError
+from octopack_data.shards import (
+    Fingerprint,
+    LongLine,
+    RoutedWriter,
+    ShardFormat,
+    atomic_file,
+    fingerprint_of,
+    iter_rows,
+    open_writer,
+    read_lines,
+    shard_format,
+)
+
+LINES = [b'{"text":"%d"}' % number for number in range(2500)]
+
+
+def all_lines(path: Path, batch_bytes: int = 1 << 20) -> list[bytes | LongLine]:
+    return [line for lines in read_lines(path, batch_bytes=batch_bytes) for line in lines]
+
+
+@pytest.mark.parametrize("kind", list(ShardFormat))
+def test_what_is_written_is_read(tmp_path: Path, kind: ShardFormat) -> None:
+    path = tmp_path / f"rows.{kind.value}"
+    writer = open_writer(path, kind)
+    writer.write(LINES[:100])
+    writer.write([])
+    writer.write(LINES[100:])
+    writer.close()
+    assert shard_format(path) is kind
+    assert all_lines(path, 1000) == LINES
+    other = tmp_path / "again" / path.name
+    writer = open_writer(other, kind)
+    writer.write(LINES[:100])
+    writer.write(LINES[100:])
+    writer.close()
+    assert other.read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 1 << 20])
+@pytest.mark.parametrize("ending", [b"", b"\n"])
+def test_lines_are_cut_right_wherever_the_file_is(tmp_path: Path, size: int, ending: bytes) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b"\xef\xbb\xbfone\n\nthree\nfour" + ending)
+    expected = [b"one", b"", b"three", b"four"]
+    if size >= 3:  # the byte order mark is looked for in the first read
+        assert all_lines(path, size) == expected
+    path.write_bytes(b"one\n\nthree\nfour" + ending)
+    assert all_lines(path, size) == expected
+
+
+def test_a_line_too_long_is_reported_and_not_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shards, "MAX_LINE_BYTES", 1000)
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b"a\n" + b"x" * 50_000 + b"\nb\n" + b"y" * 9000)
+    found = all_lines(path, 100)
+    assert found == [b"a", LongLine(50_000), b"b", LongLine(9000)]
+
+
+def test_fingerprint_is_taken_while_reading(tmp_path: Path) -> None:
+    for kind in ShardFormat:
+        path = tmp_path / f"rows.{kind.value}"
+        writer = open_writer(path, kind)
+        writer.write(LINES)
+        writer.close()
+        fingerprint = Fingerprint()
+        for _ in read_lines(path, fingerprint=fingerprint):
+            pass
+        assert fingerprint.hexdigest() == fingerprint_of(path).hexdigest()
+        assert fingerprint.size == path.stat().st_size
+
+
+@pytest.mark.parametrize("suffix", ["jsonl.gz", "jsonl.zst"])
+def test_a_compressed_file_cut_short_is_an_error(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"rows.{suffix}"
+    data = b"\n".join(LINES)
+    whole = gzip.compress(data) if suffix == "jsonl.gz" else zstandard.compress(data)
+    path.write_bytes(whole + whole)
+    assert len(all_lines(path)) == 2 * len(LINES) - 1  # two members, no line end between them
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match="ends in the middle"):
+        all_lines(path)
+    path.write_bytes(b"no such thing")
+    with pytest.raises(DataError, match="not a readable"):
+        all_lines(path)
+
+
+def test_missing_and_unknown_files(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such file"):
+        all_lines(tmp_path / "none.jsonl")
+    with pytest.raises(DataError, match="unknown kind of file"):
+        all_lines(tmp_path / "rows.csv")
+    broken = tmp_path / "rows.parquet"
+    broken.write_bytes(b"PAR1 but not really")
+    with pytest.raises(DataError, match="not a readable parquet file"):
+        all_lines(broken)
+
+
+def test_an_interrupted_write_leaves_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    path.write_bytes(b"old")
+
+    def write_and_fail() -> None:
+        with atomic_file(path) as file:
+            file.write(b"new")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_and_fail()
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_said_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(DataError, match="the disk is full"), atomic_file(tmp_path / "result") as file:
+        file.write(b"x")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_routes_are_closed_and_continued(tmp_path: Path) -> None:
+    for kind in (ShardFormat.JSONL, ShardFormat.JSONL_ZST, ShardFormat.JSONL_GZ):
+        folder = tmp_path / kind.value
+        routed = RoutedWriter(
+            lambda route, kind=kind, folder=folder: folder / route / f"x.{kind.value}", kind, max_open=2
+        )
+        for number, line in enumerate(LINES[:60]):
+            routed.write(f"r{number % 5}", [line])
+        routed.close()
+        for route in range(5):
+            assert all_lines(folder / f"r{route}" / f"x.{kind.value}") == LINES[:60][route::5]
+
+
+def test_parquet_rows_that_do_not_fit_together(tmp_path: Path) -> None:
+    writer = open_writer(tmp_path / "rows.parquet", ShardFormat.PARQUET)
+    writer.write([b'{"a":"text"}'] * 1000)
+    with pytest.raises(DataError, match=r"--format jsonl\.zst"):
+        writer.write([b'{"a":{"b":1}}'] * 1000)
+
+
+def test_parquet_keeps_empty_columns_as_text(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    writer = open_writer(path, ShardFormat.PARQUET)
+    writer.write([b'{"a":null}'] * 1000)
+    writer.write([b'{"a":"late"}'])
+    writer.close()
+    assert [row["a"] for row in iter_rows(path)] == [None] * 1000 + ["late"]
+
+
+def test_rows_of_a_small_file(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b'{"a":1}\n\n{"a":2}\n')
+    assert list(iter_rows(path)) == [{"a": 1}, {"a": 2}]
+    path.write_bytes(b'{"a":1}\n{"a":')
+    with pytest.raises(DataError, match="line 2: not JSON"):
+        list(iter_rows(path))
+    path.write_bytes(b"[1]")
+    with pytest.raises(DataError, match="must be a JSON object"):
+        list(iter_rows(path))
