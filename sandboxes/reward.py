@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Union
+from typing import Any, TypeAlias
 
 from sandboxes.sandbox import Sandbox
 from sandboxes.supervisor.protocol import LANGUAGES, Limits, Program, Verdict
 
-Completion = Union[str, Sequence[Mapping[str, Any]]]
+Completion: TypeAlias = "str | Sequence[Mapping[str, Any]]"
 """Text, or the messages of a conversation's answer."""
 
 _FENCED = re.compile(r"^```[^\n]*\n(.*?)^```", re.DOTALL | re.MULTILINE)

@@ -214,7 +214,9 @@ class _Container:
             )
         except Exception as error:
             client.close()
-            raise WorkerFault(f"the Docker daemon made no container: {error}") from error
+            raise WorkerFault(
+                f"the Docker daemon made no container: {error} (an image that is gone: `octopack sandbox build`)"
+            ) from error
         try:
             self._attached = api.attach_socket(self._id, {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
             # over http docker-py hands out a read-only file around the socket; over ssh the channel itself

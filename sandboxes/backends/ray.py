@@ -61,15 +61,16 @@ class RayBackend:
         """See `Backend`."""
         import ray
 
-        actor = self._actor.remote(self._languages, self._options)
+        actor = self._actor.remote()
         try:
-            hello, place = ray.get(actor.describe.remote(), timeout=2 * START_SECONDS)
-        except (ray.exceptions.RayError, WorkerFault) as error:
+            hello, place = ray.get(actor.open.remote(self._languages, self._options), timeout=2 * START_SECONDS)
+        except (ray.exceptions.RayError, WorkerFault, SandboxUnavailable) as error:
             ray.kill(actor)
-            cause = getattr(error, "cause", None)
+            # what was raised on the node; the error itself holds the node's traceback
+            cause = getattr(error, "cause", error)
             if isinstance(cause, SandboxUnavailable):
                 raise SandboxUnavailable(f"on a Ray node: {cause}") from error
-            raise WorkerFault(f"a Ray worker did not start: {cause or error}") from error
+            raise WorkerFault(f"a Ray worker did not start: {cause}") from error
         with self._comparing:
             self._place = self._place or place
             if place != self._place:
@@ -83,21 +84,17 @@ class RayBackend:
 class _NodeWorker:
     """Runs on a node: a local backend's workers, one of each kind."""
 
-    def __init__(self, languages: Sequence[str], options: BackendOptions) -> None:
-        self._languages = languages
+    def open(self, languages: Sequence[str], options: BackendOptions) -> tuple[Hello, Place]:
         # named, so that a node's $OCTOPACK_SANDBOX=ray cannot send it round in circles
         self._backend: Backend = choose_backend("auto", languages, options)
         self._workers: dict[str, Worker] = {}
+        toolchains: dict[str, str] = {}
+        batch: dict[str, int] = {}
         for language in languages:
             kind = self._backend.served_by(language)
             if kind not in self._workers:
                 self._workers[kind] = self._backend.start(language)
-
-    def describe(self) -> tuple[Hello, Place]:
-        toolchains: dict[str, str] = {}
-        batch: dict[str, int] = {}
-        for language in self._languages:
-            hello = self._workers[self._backend.served_by(language)].hello
+            hello = self._workers[kind].hello
             if language in hello.toolchains:
                 toolchains[language] = hello.toolchains[language]
                 batch[language] = hello.batch.get(language, 1)

@@ -93,9 +93,14 @@ def open_fake(backend: FakeBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     return opened
 
 
-def wait_until(true: Callable[[], bool], seconds: float = 20.0) -> None:
-    """Wait for something that other processes do; fails when it does not come."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.05)
+@pytest.fixture(scope="session")
+def wait_until() -> Callable[..., None]:
+    """Waits for something that other processes do; fails when it does not come."""
+
+    def wait(true: Callable[[], bool], seconds: float = 20.0) -> None:
+        end = time.monotonic() + seconds
+        while not true():
+            assert time.monotonic() < end, "it did not happen"
+            time.sleep(0.05)
+
+    return wait

@@ -107,7 +107,7 @@ def test_a_verdict_of_another_version_is_forgotten(tmp_path):
     cache.put("key", Verdict(Status.PASSED))
     cache.close()
     with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE verdicts SET verdict = '{\"status\": \"passed\", \"new_field\": 1}'")
+        connection.execute('UPDATE verdicts SET verdict = \'{"status": "passed", "new_field": 1}\'')
     reopened = VerdictCache(path)
     assert reopened.get("key") is None
     reopened.close()
