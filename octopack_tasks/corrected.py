@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from octopack_tasks.chat import fenced_blocks
 from octopack_tasks.languages import Language, get_language
@@ -152,12 +152,12 @@ class _Reader:
             item for index, item in enumerate(items) if id(item) in kept or (ALWAYS in item.names and index < last)
         ]
         defined = {name for item in chosen for name in item.names}
-        texts = {"".join(item.text.split()) for item in chosen}
+        texts = {_bare(item) for item in chosen}
         helpers = [item for item in preamble if id(item) in kept and not item.names & (defined | {ALWAYS})]
         imports = [
-            item
+            replace(item, text="\n" + item.code, lead=1)
             for item in preamble
-            if not found.given and ALWAYS in item.names and "".join(item.text.split()) not in texts
+            if not found.given and ALWAYS in item.names and _bare(item) not in texts
         ]
         first = next(index for index, item in enumerate(chosen) if not _is_import(item))
         inner = next(index for index, item in enumerate(chosen) if not _is_import(item) and item.kind != FRAME)
@@ -174,7 +174,7 @@ class _Reader:
             for item in self.language.items(text)
             if item.is_whole and item.kind != FRAME and function_name(self.problem) not in item.names
         ]
-        return list({"".join(item.text.split()): item for item in found}.values())
+        return list({_bare(item): item for item in found}.values())
 
 
 def _without_repetitions(items: Iterable[Item], name: str) -> list[Item]:
@@ -184,9 +184,15 @@ def _without_repetitions(items: Iterable[Item], name: str) -> list[Item]:
     taken: dict[str, Item] = {found[first].signature: found[first]}
     kept = []
     for item in found:
-        if not item.signature or taken.setdefault(item.signature, item) is item:
+        signature = _bare(item) if _is_import(item) else item.signature
+        if not signature or taken.setdefault(signature, item) is item:
             kept.append(item)
     return kept
+
+
+def _bare(item: Item) -> str:
+    """The text of an item without white space, by which equal imports are known."""
+    return "".join(item.code.split())
 
 
 def _is_import(item: Item) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from urllib.parse import unquote
 
@@ -16,29 +16,43 @@ class _Hunk:
     """A hunk as it stands in a patch.
 
     Attributes:
+        header: Its first line.
         line: The first old line by its header, counted from 1; None where it does not say.
         length: How long the old text is by its header.
         lines: Its lines with their marks.
     """
 
+    header: str
     line: int | None
     length: int | None
-    lines: tuple[str, ...]
+    lines: tuple[str, ...] = ()
 
     @property
     def old(self) -> list[str]:
         """The lines before the edit."""
-        return [line[1:] for line in self.lines if not line.startswith("+")]
+        return [line[1:] for line in self._lines_of_code if not line.startswith("+")]
 
     @property
     def new(self) -> list[str]:
         """The lines after the edit."""
-        return [line[1:] for line in self.lines if not line.startswith("-")]
+        return [line[1:] for line in self._lines_of_code if not line.startswith("-")]
+
+    @property
+    def _lines_of_code(self) -> Sequence[str]:
+        # Blank lines at the end are rather those of the answer than the patch's.
+        last = max((index for index, line in enumerate(self.lines) if line.strip()), default=-1)
+        return self.lines[: last + 1]
 
     @property
     def is_of_characters(self) -> bool:
         """Whether its header counts the characters of its parts, which are percent-encoded, and not lines."""
-        return self.length is not None and self.length == len(unquote("".join(self.old))) != len(self.old)
+        old = [line[1:] for line in self.lines if line[:1] in (" ", "-")]
+        return self.length is not None and self.length == len(unquote("".join(old))) != len(old)
+
+    @property
+    def edits(self) -> bool:
+        """Whether it changes anything."""
+        return any(line.startswith(("+", "-")) for line in self.lines)
 
 
 def apply_patch(code: str, text: str) -> str | None:
@@ -61,27 +75,21 @@ def _hunks(text: str) -> list[_Hunk]:
         if header is not None:
             number, length = header.groups()
             lines = []
-            hunks.append(_Hunk(int(number) if number else None, int(length or 1) if number else None, ()))
+            hunks.append(_Hunk(line.strip(), int(number) if number else None, int(length or 1) if number else None))
         elif lines is not None and (line[:1] in (" ", "+", "-", "") or line.startswith("\\ No newline")):
             if not line.startswith("\\"):
-                lines.append(line or " ")
-                hunks[-1] = _Hunk(hunks[-1].line, hunks[-1].length, tuple(lines))
+                lines.append(line)
+                hunks[-1] = replace(hunks[-1], lines=tuple(lines))
         else:
             lines = None  # prose, a fence, the head of another file
-    stripped = (_Hunk(hunk.line, hunk.length, _without_blank_end(hunk.lines)) for hunk in hunks)
-    return [hunk for hunk in stripped if any(line[0] in "+-" for line in hunk.lines)]
-
-
-def _without_blank_end(lines: Sequence[str]) -> tuple[str, ...]:
-    last = max((index for index, line in enumerate(lines) if line.strip()), default=-1)
-    return tuple(lines[: last + 1])
+    return [hunk for hunk in hunks if hunk.edits]
 
 
 def _apply_to_characters(code: str, hunks: Sequence[_Hunk]) -> str | None:
     from diff_match_patch import diff_match_patch  # type: ignore[import-untyped]
 
     matcher = diff_match_patch()
-    text = "".join(f"@@ -{hunk.line},{hunk.length} +1 @@\n" + "\n".join(hunk.lines) + "\n" for hunk in hunks)
+    text = "".join("\n".join((hunk.header, *filter(None, hunk.lines))) + "\n" for hunk in hunks)
     try:
         patched, fits = matcher.patch_apply(matcher.patch_fromText(text), code)
     except Exception:  # the library raises whatever its parser stumbles over

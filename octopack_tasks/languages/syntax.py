@@ -44,6 +44,7 @@ class Item:
         signature: What no other item may share in one program; empty where nothing conflicts.
         is_whole: Whether it parses without an error.
         kind: The type of its node; `FRAME` for text around items.
+        lead: How many characters of white space and comments its text begins with.
     """
 
     text: str
@@ -54,6 +55,12 @@ class Item:
     signature: str = ""
     is_whole: bool = True
     kind: str = ""
+    lead: int = 0
+
+    @property
+    def code(self) -> str:
+        """The item without the white space and comments before it."""
+        return self.text[self.lead :]
 
 
 @dataclass(frozen=True)
@@ -170,6 +177,7 @@ def items_of_nodes(
                 signature=grammar.signature(node),
                 is_whole=not node.has_error,
                 kind=node.type,
+                lead=len(decoded(data[start : node.start_byte + shift])),
             )
         )
         start = node_end
