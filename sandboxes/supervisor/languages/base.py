@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-import inspect
 import os
 import shutil
 import subprocess
@@ -129,6 +128,8 @@ class Strategy:
     """How one language is judged."""
 
     language: ClassVar[str]
+    prepared: ClassVar[int] = 1
+    """Raised whenever `prepare` changes what it makes."""
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
@@ -183,8 +184,8 @@ class Strategy:
 
     def _mark(self) -> str:
         """What prepared things depend on: the toolchain and the code that makes them."""
-        code = hashlib.sha256()
-        for path in (Path(inspect.getfile(type(self))), Path(__file__), *sorted(RESOURCES.iterdir())):
+        code = hashlib.sha256(KEY_PLACE + str(self.prepared).encode())
+        for path in sorted(RESOURCES.rglob("*")):
             if path.is_file():
                 code.update(path.read_bytes())
         return f"{self.version()}\n{code.hexdigest()}\n"

@@ -1,31 +1,312 @@
-"""Go: minimal."""
+"""Go: compiled and vetted directly, several programs linked into one executable, one process a program.
+
+`go test` compiles, vets, compiles a generated main package, and links; the linking costs most. Here the same tools are
+called directly on prebuilt packages, and the programs of a batch share the main package and the link. Each program is a
+package of its own there and runs in a process of its own, in which only its own tests are called.
+
+A program may share a link only where its package has no code that runs by itself (`init`, initialisers of package
+variables), as its object file shows, and neither compiler directives nor `unsafe`; others are linked alone.
+
+A pass needs the key, which the supervisor stamps into the linked executable for each run. The generated main package
+writes it after `testing` has reported success and every test function of the trusted text has been seen to return:
+`os.Exit`, `runtime.Goexit`, `t.SkipNow` and an `init` that ends the process all miss that. A `TestMain` of the program's
+is not called; where it alone would have made the reference pass the program, the verdict says so.
+
+Not supported, unlike in the reference: cgo and `go:embed`.
+"""
 
 from __future__ import annotations
 
-from ..processes import Command
-from ..protocol import Verdict
-from .base import Case, Strategy, compile_failure, finished, first_line, stopped
+import json
+import os
+import re
+import shlex
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from ..processes import Command, Outcome
+from ..protocol import Program, Status, Verdict
+from .base import (
+    KEY_PLACE,
+    Case,
+    Setting,
+    Strategy,
+    build,
+    compile_failure,
+    finished,
+    first_line,
+    new_key,
+    stamp,
+    stopped,
+)
+
+BATCH = 16
+_SAMPLE = """package main
+
+import (
+    "testing"
+    "github.com/stretchr/testify/assert"
+)
+
+func TestSample(t *testing.T) {
+    assert.New(t).Equal(1, 1)
+}
+"""
+_PATH = "octopack/p{}"
+_TEST = re.compile(r"^func (Test(?![a-z])\w*)\s*\(\s*\w+\s+\*testing\.T\s*\)", re.MULTILINE)
+_TEST_MAIN = re.compile(r"^func TestMain\s*\(", re.MULTILINE)
+_NOT_CODE = re.compile(r"//[^\n]*|/\*.*?\*/|`[^`]*`|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'", re.DOTALL)
+_ALONE = re.compile(r'"unsafe"|"C"|//go:|//line|/\*line')
+_LOOKS = (
+    (r'"(unsafe|reflect|runtime|runtime/debug|os/signal|syscall|plugin)"', "it imports {0}"),
+    (r"//go:\w+", "it uses compiler directives"),
+    (r"\bos\s*\.\s*Exit\b|\bGoexit\b|\bSkip(Now|f)?\s*\(", "it interferes with how a program ends"),
+    (r"\bfunc\s+(init|TestMain)\s*\(", "it defines {0}"),
+    (r"/proc/", "it may read memory"),
+)
 
 
 class Go(Strategy):
-    """Go programs, run plainly."""
+    """Go programs."""
 
     language = "go"
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        self._tools = Path()
 
     def version(self) -> str:
         return first_line("go", "version")
 
+    def prepare(self, warm: Path) -> None:
+        env = {
+            "GO111MODULE": "off",
+            "GOPATH": "/usr/share/gocode",
+            "GOCACHE": str(warm / "cache"),
+            "CGO_ENABLED": "0",
+            "GOTELEMETRY": "off",
+            "GOFLAGS": "",
+        }
+        listing = build(
+            warm, "go", "list", "-export", "-deps", "-f", "{{if .Export}}{{.ImportPath}}={{.Export}}{{end}}",
+            "std", "github.com/stretchr/testify/assert", env=env,
+        )  # fmt: skip
+        (warm / "packages").mkdir()
+        packages = {}
+        for number, line in enumerate(listing.splitlines()):
+            name, _, export = line.partition("=")
+            # Out of the cache, whose other contents are not needed.
+            packages[name] = os.rename(export, target := warm / "packages" / f"{number}.a") or str(target)
+        (warm / "importcfg").write_text("".join(f"packagefile {name}={path}\n" for name, path in packages.items()))
+        vet = {
+            "ID": "main", "Compiler": "gc", "ImportPath": "main", "NonGoFiles": [], "IgnoredFiles": [], "ModulePath": "",
+            "ModuleVersion": "", "ImportMap": {name: name for name in packages}, "PackageFile": packages,
+            "Standard": {name: True for name in packages if "." not in name.partition("/")[0]}, "PackageVetx": {},
+            "VetxOnly": False, "GoVersion": "", "SucceedOnTypecheckFailure": False, "GoFiles": ["main_test.go"],
+            "Dir": ".", "VetxOutput": "vetx",
+        }  # fmt: skip
+        (warm / "vet.json").write_text(json.dumps(vet))
+        build(warm, "rm", "-rf", "cache")
+        (warm / "main_test.go").write_text(_SAMPLE)
+        # The flags that `go test` itself passes on this toolchain, from what it says it does (-n: it does nothing).
+        trace = build(warm, "sh", "-c", "go test -n -c -o sample main_test.go 2>&1", env=env)
+        flags = {
+            "vet": [word for word in _words(trace, "/vet ", "$WORK/b001/vet.cfg", "-atomic") if word.startswith("-")],
+            "link": [word for word in _words(trace, "/link ", "-importcfg", "runtime.godebugDefault") if "godebug" in word],
+            "tools": build(warm, "go", "env", "GOTOOLDIR", env=env).strip(),
+        }
+        (warm / "flags.json").write_text(json.dumps(flags))
+        build(warm, "rm", "-rf", "cache", "main_test.go")
+
     def judge(self, case: Case) -> Verdict:
+        return self._judge_together([case])[0]
+
+    def judge_all(self, programs: Sequence[Program]) -> list[Verdict]:
+        verdicts: list[Verdict] = []
+        for start in range(0, len(programs), BATCH):
+            with ExitStack() as stack:
+                cases = [self.case(program, stack.enter_context(self.jail.box())) for program in programs[start : start + BATCH]]
+                verdicts += self._judge_together(cases)
+        return verdicts
+
+    def _judge_together(self, cases: Sequence[Case]) -> list[Verdict]:
+        verdicts: dict[int, Verdict] = {}
+        together: list[int] = []
+        for number, case in enumerate(cases):
+            if failure := self._compile(case, number):
+                verdicts[number] = failure
+            elif self._can_share(case, number):
+                together.append(number)
+            else:
+                verdicts[number] = self._link_and_run(cases, [number])[number]
+        if together:
+            verdicts |= self._link_and_run(cases, together)
+        return [verdicts[number] for number in range(len(cases))]
+
+    def _compile(self, case: Case, number: int) -> Verdict | None:
+        """Compile and vet one program as a package; its verdict where that fails."""
+        flags = json.loads((self.warm / "flags.json").read_text())
+        tools = flags["tools"]
         case.box.write("main_test.go", case.program.source.encode("utf-8", "surrogatepass"))
-        env = {"GOCACHE": str(case.box.path / "cache"), "GO111MODULE": "off", "GOPATH": "/usr/share/gocode"}
-        command = Command(case.compiling(), ["go", "test", "-c", "-o", "test", "main_test.go"], env=env)
-        outcome = self.compile(case, command)
-        if failure := compile_failure(case, outcome):
-            return failure
-        outcome = self.execute(case, Command(case.running(), ["./test"]))
-        return stopped(case, outcome) or finished(
-            case, outcome, b"", reference=outcome.exit_code == 0, failed_by_test=b"--- FAIL" in outcome.stdout
+        case.box.write("vet.cfg", (self.warm / "vet.json").read_bytes())
+        compiler = [f"{tools}/compile", "-o", "p.a", "-p", _PATH.format(number), "-complete", "-c=1", "-D", ".", "-importcfg"]
+        steps = (
+            [*compiler, str(self.warm / "importcfg"), "-pack", "main_test.go"],
+            [f"{tools}/vet", *flags["vet"], "vet.cfg"],
         )
+        for argv in steps:
+            outcome = self.compile(case, self._tool(case, argv))
+            if failure := compile_failure(case, outcome):
+                return failure
+        return None
+
+    @staticmethod
+    def _tool(case: Case, argv: list[str]) -> Command:
+        # Small inputs: collecting garbage would cost more than it frees.
+        return Command(case.compiling(), argv, env={"GOGC": "400", "GOMAXPROCS": "1", "GOROOT": _root(argv[0])})
+
+    def _can_share(self, case: Case, number: int) -> bool:
+        if _ALONE.search(case.program.source):
+            return False
+        code = (case.box.path / "p.a").read_bytes()
+        return re.search(_PATH.format(number).encode() + rb"\.(map\.)?init", code) is None
+
+    def _link_and_run(self, cases: Sequence[Case], numbers: list[int]) -> dict[int, Verdict]:
+        """Link programs into one executable and run each in its own process."""
+        home = cases[numbers[0]]
+        tools = json.loads((self.warm / "flags.json").read_text())
+        imports = (self.warm / "importcfg").read_text()
+        for number in numbers:
+            case = cases[number]
+            name = f"p{number}.a"
+            (home.box.path / name).write_bytes((case.box.path / "p.a").read_bytes())
+            imports += f"packagefile {_PATH.format(number)}={name}\n"
+        home.box.write("importcfg", imports.encode())
+        home.box.write("main.go", _main_package(cases, numbers).encode())
+        before = home.compile_seconds
+        tool = tools["tools"]
+        for argv in (
+            [f"{tool}/compile", "-o", "main.a", "-p", "main", "-complete", "-c=1", "-importcfg", "importcfg", "-pack", "main.go"],
+            [f"{tool}/link", "-s", "-w", "-importcfg", "importcfg", "-buildmode=exe", *tools["link"], "-o", "test", "main.a"],
+        ):
+            outcome = self.compile(home, self._tool(home, argv))
+            if outcome.stopped is not None or outcome.exit_code != 0:
+                break
+        share = (home.compile_seconds - before) / len(numbers)
+        home.compile_seconds = before
+        for number in numbers:
+            cases[number].compile_seconds += share
+        if outcome.stopped is not None or outcome.exit_code != 0:
+            if len(numbers) > 1:
+                return {number: self._link_and_run(cases, [number])[number] for number in numbers}
+            failure = compile_failure(home, outcome)
+            assert failure is not None
+            return {numbers[0]: failure}
+        executable = self.finish(home, "test")
+        verdicts = {}
+        place = KEY_PLACE
+        for number in numbers:
+            case = cases[number]
+            target = case.box.path / "test"
+            if case is not home:
+                target.unlink(missing_ok=True)
+                os.link(executable, target)
+            key = new_key()
+            try:
+                stamp(target, key, place)
+                place = key
+            except ValueError:
+                verdicts[number] = case.verdict(Status.FAILED, None, detail="not proven: it copies what marks the key's place")
+                continue
+            verdicts[number] = self._run(case, number, key)
+        return verdicts
+
+    def _run(self, case: Case, number: int, key: bytes) -> Verdict:
+        use = case.running()
+        argv = ["./test", "-test.paniconexit0", "-test.timeout=0", f"-test.run=.", str(number)]
+        outcome = self.execute(case, Command(use, argv))
+        if verdict := stopped(case, outcome):
+            return verdict
+        passed = outcome.exit_code == 0
+        if not (passed and outcome.evidence == key) and _TEST_MAIN.search(case.program.source):
+            passed = self.execute(case, Command(use, [*argv, "TestMain"])).exit_code == 0
+        for pattern, why in _LOOKS:
+            if found := re.search(pattern, case.candidate):
+                case.suspicious.append(why.format(*found.groups()))
+        return finished(case, outcome, key, reference=passed, failed_by_test=_failed_by_test(outcome))
+
+
+def _failed_by_test(outcome: Outcome) -> bool:
+    return b"--- FAIL" in outcome.stdout and b"panic:" not in outcome.stdout + outcome.stderr
+
+
+def _main_package(cases: Sequence[Case], numbers: Sequence[int]) -> str:
+    """The main package that runs one program's tests and writes the key after the last of them."""
+    imports, branches = [], []
+    for number in numbers:
+        case = cases[number]
+        tests = _tests(case.program.source)
+        expected = _tests(case.tests) if case.program.test_offset is not None else tests
+        called = "".join(
+            f'{{"{name}", func(t *testing.T) {{ p{number}.{name}(t); {"returned.Add(1)" if name in expected else ""} }}}},'
+            for name in tests
+        )
+        imports.append(f'p{number} "{_PATH.format(number)}"\n')
+        main = f"func(m *testing.M) {{ p{number}.TestMain(m) }}" if _TEST_MAIN.search(case.program.source) else "nil"
+        branches.append(
+            f'case "{number}":\ntests = []testing.InternalTest{{{called}}}\nexpected = {max(1, len(expected))}\nmain_ = {main}\n'
+            f"_ = p{number}.{tests[0]}\n" if tests else f'case "{number}":\nvar _ p{number}.none\n'
+        )
+    return f"""package main
+
+import (
+"os"
+"sync/atomic"
+"syscall"
+"testing"
+"testing/internal/testdeps"
+{"".join(imports)})
+
+var key = [32]byte{{{",".join(map(str, KEY_PLACE))}}}
+
+func main() {{
+    var tests []testing.InternalTest
+    var returned atomic.Int64
+    var expected int64
+    var main_ func(m *testing.M)
+    which, through := os.Args[4], len(os.Args) > 5
+    os.Args = os.Args[:4]
+    switch which {{
+    {"".join(branches)}
+    }}
+    m := testing.MainStart(testdeps.TestDeps{{}}, tests, nil, nil, nil)
+    if through {{
+        main_(m)
+        os.Exit(0)
+    }}
+    status := m.Run()
+    if status == 0 && returned.Load() == expected {{
+        syscall.Write(3, key[:])
+    }}
+    os.Exit(status)
+}}
+"""
+
+
+def _tests(text: str) -> list[str]:
+    """The names of the test functions in a text."""
+    return list(dict.fromkeys(_TEST.findall(_NOT_CODE.sub(" ", text))))
+
+
+def _root(tool: str) -> str:
+    return str(Path(tool).parents[3])
+
+
+def _words(trace: str, tool: str, *marks: str) -> list[str]:
+    """The words of the last traced command line that runs a tool and contains a mark."""
+    lines = [line for line in trace.splitlines() if tool in line and any(mark in line for mark in marks)]
+    return shlex.split(lines[-1]) if lines else []
 
 
 STRATEGY = Go
