@@ -147,7 +147,9 @@ class DuckDBEngine:
             DataError: a table is missing, damaged or lacks a column, or the disk is full.
         """
         stages = self.output / _STAGES_FOLDER
-        with _connect(stages, self.memory, self.threads) as connection:
+        with _connect(self.memory, self.threads) as connection:
+            _check_sources(connection, sources)
+            _spill_to(connection, stages)
             hashes = {}
             broken = 0
             for table in SOURCE_TABLES:
@@ -200,7 +202,8 @@ class DuckDBEngine:
         Raises:
             DataError: no such commit in the table.
         """
-        with _connect(self.output / _STAGES_FOLDER, self.memory, self.threads) as connection:
+        with _connect(self.memory, self.threads) as connection:
+            _check_sources(connection, sources)
             for table in SOURCE_TABLES:
                 _register(connection, table, sources.files(table), self.output)
             connection.execute("CREATE TABLE one AS SELECT * FROM commits WHERE commit = $id", {"id": commit})
@@ -220,9 +223,10 @@ def group_by_repository(
     Raises:
         DataError: files of two kinds, a missing column, or the disk is full.
     """
-    with _connect(output / _STAGES_FOLDER, memory, threads) as connection:
+    with _connect(memory, threads) as connection:
         reader = _reader(files, dict.fromkeys(METADATA_COLUMNS, "VARCHAR"))
         _check_columns(connection, reader, METADATA_COLUMNS, files)
+        _spill_to(connection, output / _STAGES_FOLDER)
         connection.execute(f"CREATE VIEW metadata AS SELECT * FROM {reader}")
         key = _content_hash(files, output / _STAGES_FOLDER / "inputs.json")
         try:
@@ -232,18 +236,12 @@ def group_by_repository(
     return shards
 
 
-def _connect(folder: Path, memory: str, threads: int) -> duckdb.DuckDBPyConnection:
+def _connect(memory: str, threads: int) -> duckdb.DuckDBPyConnection:
     try:
         import duckdb
     except ModuleNotFoundError as error:
         raise DataError("DuckDB is not installed; run: pip install 'octopack[data]'") from error
-    spill = folder / "spill"
-    try:
-        spill.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise explain_os_error(error, folder) from error
     connection = duckdb.connect()
-    connection.execute("SET temp_directory = $spill", {"spill": str(spill)})
     connection.execute("SET enable_progress_bar = false")
     # Nothing here needs extensions from the network, and an input file must not be able to ask for one.
     connection.execute("SET autoinstall_known_extensions = false")
@@ -255,6 +253,16 @@ def _connect(folder: Path, memory: str, threads: int) -> duckdb.DuckDBPyConnecti
     except duckdb.Error as error:
         raise DataError(f"--memory {memory}: not a size DuckDB understands; write it like 8GB") from error
     return connection
+
+
+def _spill_to(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    """Make the folder of the stages, and let DuckDB put there what does not fit into memory."""
+    spill = folder / "spill"
+    try:
+        spill.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise explain_os_error(error, folder) from error
+    connection.execute("SET temp_directory = $spill", {"spill": str(spill)})
 
 
 def _engine_errors() -> type[Exception]:
@@ -287,6 +295,14 @@ def _reader(files: Sequence[Path], types: Mapping[str, str]) -> str:
     )
 
 
+def _check_sources(connection: duckdb.DuckDBPyConnection, sources: Sources) -> None:
+    """Refuse tables without the columns that the queries read, before anything is written."""
+    for table, columns in SOURCE_TABLES.items():
+        files = sources.files(table)
+        with suppress(orjson.JSONDecodeError):  # a broken first line is put aside later
+            _check_columns(connection, _reader(files, _JSON_TYPES[table]), columns, files)
+
+
 def _check_columns(
     connection: duckdb.DuckDBPyConnection, reader: str, columns: Sequence[str], files: Sequence[Path]
 ) -> None:
@@ -294,7 +310,7 @@ def _check_columns(
         try:
             present = [row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {reader}").fetchall()]
         except _engine_errors() as error:
-            raise DataError(f"{files[0].parent}: not readable parquet ({str(error).splitlines()[0]})") from error
+            raise DataError(f"{files[0]}: not readable parquet ({str(error).splitlines()[0]})") from error
     else:
         present = []
         for lines in read_lines(files[0], batch_bytes=1 << 16):
@@ -309,8 +325,6 @@ def _check_columns(
 def _register(connection: duckdb.DuckDBPyConnection, table: str, files: Sequence[Path], output: Path) -> int:
     """Make a table visible under its name; return how many broken lines were kept aside."""
     reader = _reader(files, _JSON_TYPES[table])
-    with suppress(orjson.JSONDecodeError):  # a broken first line: the sifting below puts it aside
-        _check_columns(connection, reader, SOURCE_TABLES[table], files)
     broken = 0
     if shard_format(files[0]) is not ShardFormat.PARQUET:
         try:

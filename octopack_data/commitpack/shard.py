@@ -110,6 +110,10 @@ class ShardStep(Step):
             assert outcome.routes is not None
             for line, row in zip(batch.lines, batch.rows, strict=True):
                 language = row.get("lang")
+                if language is None and "commit" in row:
+                    raise DataError(
+                        f"{unit.name!r}: rows without the column 'lang'; run `octopack data commitpack languages` first"
+                    )
                 if isinstance(language, str) and directory_name(language) != unit.name:
                     raise DataError(
                         f"the folder {unit.name!r} holds a row whose lang is {language!r}: {row.get('commit')}; "

@@ -292,6 +292,9 @@ def test_missing_columns_and_files_are_named(tmp_path: Path) -> None:
     write_rows(sources.licenses[0], [{"repo_name": "ok/py", "licence": "mit"}])
     with pytest.raises(DataError, match=r"licenses\.jsonl: no column 'license' \(columns here: repo_name, licence\)"):
         DuckDBEngine(tmp_path / "out", default_rules()).run(sources)
+    with pytest.raises(DataError, match="--memory lots: not a size"):
+        DuckDBEngine(tmp_path / "out", default_rules(), memory="lots").run(sources)
+    assert not (tmp_path / "out").exists()
     with pytest.raises(DataError, match="no such file or folder; --commits"):
         find_table_files(tmp_path / "nowhere", "commits")
     (tmp_path / "empty").mkdir()

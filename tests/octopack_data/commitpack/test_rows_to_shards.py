@@ -329,6 +329,12 @@ def test_a_row_in_the_wrong_folder_is_told(tmp_path: Path) -> None:
         run_units(Job(ShardStep(), tmp_path / "out"), units_by_language([tmp_path / "in"]))
 
 
+def test_rows_without_a_language_are_told(tmp_path: Path) -> None:
+    write_rows(tmp_path / "in/part.jsonl", [{"commit": "1", "new_file": "a.py"}])
+    with pytest.raises(DataError, match="rows without the column 'lang'"):
+        run_units(Job(ShardStep(), tmp_path / "out"), units_by_language([tmp_path / "in"]))
+
+
 def test_the_steps_after_each_other(tmp_path: Path) -> None:
     rows = [
         {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import shutil
 import signal
 import subprocess
@@ -122,6 +123,15 @@ def test_how_fast_it_is_fetched_does_not_count_as_a_change(server: Server) -> No
     slow = step(server, pace=Pace(per_second=1.0, connections=1), group=2)
     assert slow.config() == step(server).config()
     assert step(server, max_repositories=1).config() != step(server).config()
+
+
+def test_a_step_travels_without_its_token(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_TOKEN", "s3cret-t0ken")
+    tool = ScrapeStep(remote=Remote(server.template, ("http",), "MY_TOKEN"))
+    sent = pickle.dumps(tool)
+    assert b"s3cret" not in sent
+    assert pickle.loads(sent) == tool
+    assert "s3cret" not in json.dumps(tool.config())
 
 
 def test_a_limit_holds_for_scraping_too(server: Server, tmp_path: Path) -> None:
