@@ -29,7 +29,10 @@ class Semantics(str, Enum):
 
 
 class Commit:
-    """A row under judgement: its fields, and the subject as the cleaning rules leave it."""
+    """A row under judgement: its fields, and the subject as the cleaning rules leave it.
+
+    `lowered` is there from the first cleaning on; the rules that read it come behind it.
+    """
 
     __slots__ = ("commit", "lang", "lowered", "new", "new_file", "old", "subject")
 
@@ -40,12 +43,11 @@ class Commit:
         self.new_file: str = row["new_file"]
         self.lang: str = row["lang"]
         self.subject: str = row["subject"]
-        self.lowered: str = self.subject.lower()
 
     def set_subject(self, subject: str) -> None:
         """Change the subject."""
         self.subject = subject
-        self.lowered = subject.lower()
+        self.lowered: str = subject.lower()
 
 
 COLUMNS = ("commit", "old_contents", "new_contents", "new_file", "lang", "subject")
@@ -256,6 +258,9 @@ def _content_rules(prefix: str, source: str, longest: int) -> tuple[Rule, ...]:
 
 def _lists(words: tuple[str, ...]) -> Callable[[Commit], bool]:
     """Return a test that no listed text is in the lowered subject."""
+    if len(words) == 1:
+        only = words[0]
+        return lambda c: only not in c.lowered
 
     def keeps(c: Commit) -> bool:
         lowered = c.lowered
@@ -515,6 +520,33 @@ class Decision(NamedTuple):
     subject: str
 
 
+_Section = tuple[Callable[[str], str] | None, tuple[tuple[Callable[[Commit], bool], str], ...]]
+"""An edit, or none, and the rules up to the next one."""
+
+
+def _sections(steps: tuple[Rule | Edit, ...]) -> list[_Section]:
+    sections: list[_Section] = []
+    change: Callable[[str], str] | None = None
+    rules: list[tuple[Callable[[Commit], bool], str]] = []
+    for step in steps:
+        if isinstance(step, Rule):
+            rules.append((step.keeps, step.reason))
+        else:
+            sections.append((change, tuple(rules)))
+            change, rules = step.change, []
+    return [*sections, (change, tuple(rules))]
+
+
+def _first_failing(sections: list[_Section], commit: Commit) -> str | None:
+    for change, rules in sections:
+        if change is not None:
+            commit.set_subject(change(commit.subject))
+        for keeps, reason in rules:
+            if not keeps(commit):
+                return reason
+    return None
+
+
 class Judge:
     """Applies a recipe to rows: the cheap rules first, tokens counted only where they decide.
 
@@ -529,8 +561,8 @@ class Judge:
     def __init__(
         self, recipe: Recipe, counter: TokenCounter | None, bounds: TokenBounds, exact_reasons: bool = True
     ) -> None:
-        self._before = [(s.keeps, s.reason) if isinstance(s, Rule) else (None, s.change) for s in recipe.before_tokens]
-        self._after = [(s.keeps, s.reason) if isinstance(s, Rule) else (None, s.change) for s in recipe.after_tokens]
+        self._before = _sections(recipe.before_tokens)
+        self._after = _sections(recipe.after_tokens)
         self._recipe = recipe
         self._counter = counter
         self._bounds = bounds
@@ -538,29 +570,19 @@ class Judge:
 
     def decide(self, row: dict[str, Any]) -> Decision:
         """Return the decision on one row (columns: `COLUMNS`)."""
-        commit = Commit(row)
-        reason = self._first_failing(self._before, commit)
-        if reason is not None:
-            return Decision(reason, commit.subject)
-        subject_before = commit.subject
-        reason = self._first_failing(self._after, commit)
-        if (
-            self._counter is not None
-            and (reason is None or self._exact)
-            and not self._tokens_fit(commit, subject_before)
-        ):
-            reason = self._recipe.tokens
-        return Decision(reason, commit.subject)
+        return Decision(*self.judge(row))
 
-    @staticmethod
-    def _first_failing(steps: list[tuple[Any, Any]], commit: Commit) -> str | None:
-        for keeps, value in steps:
-            if keeps is None:
-                commit.set_subject(value(commit.subject))
-            elif not keeps(commit):
-                reason: str = value
-                return reason
-        return None
+    def judge(self, row: dict[str, Any]) -> tuple[str | None, str]:
+        """Return the fields of the decision; for the inner loop, where making a `Decision` would be felt."""
+        commit = Commit(row)
+        reason = _first_failing(self._before, commit)
+        if reason is not None:
+            return reason, commit.subject
+        before = commit.subject
+        reason = _first_failing(self._after, commit)
+        if self._counter is not None and (reason is None or self._exact) and not self._tokens_fit(commit, before):
+            reason = self._recipe.tokens
+        return reason, commit.subject
 
     def _tokens(self, commit: Commit, subject: str) -> int:
         assert self._counter is not None

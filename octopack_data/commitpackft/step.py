@@ -111,25 +111,25 @@ class CommitPackFT(Step):
 
     def start(self) -> BatchFunction:
         """Load the tokenizer and return the filter function."""
-        decide = self._judge().decide
+        judge = self._judge().judge
         languages, benchmark, by_language = self.languages, self.benchmark, self.by_language
 
         def function(batch: Batch) -> Outcome:
             outcome = Outcome(routes=[] if by_language else None)
             kept, dropped = outcome.kept, outcome.dropped
             kept_languages: Counter[str] = Counter()
-            for position, (line, row) in enumerate(zip(batch.lines, batch.rows, strict=True)):
+            for position, row in enumerate(batch.rows):
                 if languages is not None and directory_name(row["lang"]) not in languages:
                     dropped.append((position, OTHER_LANGUAGE))
                     continue
-                reason, subject = decide(row)
+                reason, subject = judge(row)
                 if reason is not None:
                     dropped.append((position, reason))
                     continue
                 if benchmark is not None and self._contaminated(benchmark, row, outcome):
                     dropped.append((position, CONTAMINATED))
                     continue
-                kept.append(self._written(line, row, subject, outcome))
+                kept.append(self._written(batch.lines[position], row, subject, outcome))
                 kept_languages[row["lang"]] += 1
                 if outcome.routes is not None:
                     outcome.routes.append(_safe_folder(row["lang"]))
