@@ -256,10 +256,16 @@ def _connect(memory: str, threads: int) -> duckdb.DuckDBPyConnection:
 
 
 def _spill_to(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
-    """Make the folder of the stages, and let DuckDB put there what does not fit into memory."""
+    """Make the folder of the stages, and let DuckDB put there what does not fit into memory.
+
+    What an interrupted run left there under temporary names is removed.
+    """
     spill = folder / "spill"
+    shutil.rmtree(spill, ignore_errors=True)
     try:
-        spill.mkdir(parents=True, exist_ok=True)
+        spill.mkdir(parents=True)
+        for left in (path for path in folder.iterdir() if path.name.endswith(".tmp")):
+            left.unlink()
     except OSError as error:
         raise explain_os_error(error, folder) from error
     connection.execute("SET temp_directory = $spill", {"spill": str(spill)})

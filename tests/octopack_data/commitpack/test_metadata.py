@@ -248,6 +248,16 @@ def test_only_what_changed_is_run_again(tmp_path: Path) -> None:
     assert not any(stage.reused for stage in engine.run(sources).stages)
 
 
+def test_what_an_interrupted_run_left_is_removed(tmp_path: Path) -> None:
+    stages = tmp_path / "out/_stages"
+    (stages / "spill").mkdir(parents=True)
+    for name in ("spill/duckdb_temp_storage-0.tmp", "tmp_.1_base.parquet.tmp", "1_base.parquet"):
+        (stages / name).write_text("cut short")
+    DuckDBEngine(tmp_path / "out", default_rules()).run(tables(tmp_path / "in", [commit("kept")]))
+    assert not [path for path in stages.rglob("*") if path.name.endswith(".tmp")]
+    assert [row["commit"] for row in stage_rows(tmp_path / "out", 5)] == ["kept"]
+
+
 def test_the_order_of_the_input_does_not_change_the_shards(tmp_path: Path) -> None:
     rows = [commit(f"{n:03d}", repos=(f"ok/{'py' if n % 2 else 'poly'}",)) for n in range(200)]
     outputs = []
