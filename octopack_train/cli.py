@@ -178,14 +178,14 @@ def evaluate_command(
 
 @train_app.command("probe")
 def probe_command(
-    model: Annotated[str, typer.Argument(help="Model folder or hub name, or folder of an adapter.")],
+    model: Annotated[str, typer.Argument(help="Model, adapter or training run.")],
     problems: Annotated[int, typer.Option(min=1, help="How many held-out bug fixes.")] = 60,
     batch: Annotated[int, typer.Option(min=1, help="Prompts at a time.")] = 20,
     sandbox: Annotated[str | None, typer.Option(help="Sandbox backend.")] = None,
 ) -> None:
     """Ask a model to fix small functions it was not trained on, and run their tests.
 
-    Example: octopack train probe runs/tiny/adapter
+    Example: octopack train probe runs/tiny
     """
     from octopack_train.probe import probe
 

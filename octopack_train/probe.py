@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from octopack_train import synthetic
 from octopack_train.errors import TrainingError
 from octopack_train.formats import Format, Layout, Role
 from octopack_train.model import load_tokenizer
 from octopack_train.recipe import ModelSection
+from octopack_train.run_folder import RunFolder
 
 _NEW_TOKENS = 128
 """More than any answer needs: the longest fixed function has about 90 tokens."""
@@ -41,7 +43,7 @@ def probe(
     """Ask a model or adapter to fix functions that never occur in `synthetic-fixes` training data.
 
     Args:
-        model: folder or hub name of a model, or folder of an adapter.
+        model: folder or hub name of a model, or folder of an adapter or of a training run.
         problems: how many.
         batch: prompts at a time.
         sandbox: backend of `sandboxes`.
@@ -60,7 +62,7 @@ def probe(
     with judge:
         layout = Layout(Format.QUESTION_ANSWER, {Role.PROMPT: "prompt", Role.COMPLETION: "completion"})
         prompts = [layout.example(commit.row()).on_token_boundary().prompt for commit in commits]
-        answers = [answer.strip() for answer in _greedy(model, prompts, batch, report)]
+        answers = [answer.strip() for answer in _greedy(_weights(model), prompts, batch, report)]
         programs = [
             Program("python", f"{answer}\n\n{commit.test}") for answer, commit in zip(answers, commits, strict=True)
         ]
@@ -95,7 +97,11 @@ def _greedy(name: str, prompts: Sequence[str], batch: int, report: Callable[[str
     return answers
 
 
-def _is_adapter(name: str) -> bool:
-    from pathlib import Path
+def _weights(name: str) -> str:
+    """Return where the weights of a run folder lie; other names stay as they are."""
+    run = RunFolder(Path(name))
+    return str(run.final) if run.recipe_file.is_file() else name
 
+
+def _is_adapter(name: str) -> bool:
     return (Path(name) / "adapter_config.json").is_file()
