@@ -10,13 +10,13 @@ import contextlib
 import os
 import signal
 import stat
-import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
 from .box import Box
 from .processes import Command, SandboxFault, children, fork_sibling, libc
+from .removal import remove
 
 _UID_BASE, _UID_COUNT = 20_000, 40_000
 _SHARED_FOLDERS = (Path("/tmp"), Path("/dev/shm"), Path("/dev/mqueue"), Path("/var/tmp"), Path("/run/lock"))
@@ -46,11 +46,25 @@ class Jail(Protocol):
     def give(self, box: Box) -> None:
         """Hand the folder from the compiler to the program."""
 
+    def lock(self) -> None:
+        """In the child, the last step before the program runs."""
+
+    def exit_code(self, status: int) -> int:
+        """The exit code of a command from the status that its process left: negative for a signal."""
+
     def seal(self, box: Box, path: Path) -> None:
         """Make a finished executable one that the program can run but, where the jail can, neither read nor change."""
 
 
-class NoJail:
+class _NoLock:
+    def lock(self) -> None:
+        return
+
+    def exit_code(self, status: int) -> int:
+        return os.waitstatus_to_exitcode(status)
+
+
+class NoJail(_NoLock):
     """No separation at all, only limits."""
 
     counts_processes = False
@@ -68,7 +82,7 @@ class NoJail:
         try:
             yield Box(path, os.getuid())
         finally:
-            _remove(path)
+            remove(path)
 
     def fork(self, own_child: bool) -> int:
         return os.fork() if own_child else fork_sibling()
@@ -91,7 +105,7 @@ class NoJail:
         path.chmod(0o700)
 
 
-class UidJail:
+class UidJail(_NoLock):
     """A fresh user id for every program, and another one for its compiler.
 
     The supervisor needs CAP_SETUID, CAP_SETGID, CAP_CHOWN and CAP_KILL and nothing more: it is root without the right to
@@ -151,12 +165,12 @@ class UidJail:
         os.waitpid(pid, 0)
 
     def _clear(self, box: Box) -> None:
-        _remove(box.path)
+        remove(box.path)
         for folder in _SHARED_FOLDERS:
             with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
                 for entry in os.scandir(folder):
                     if entry.stat(follow_symlinks=False).st_uid != 0:
-                        _remove(Path(entry.path))
+                        remove(Path(entry.path))
         for kind in _SYSV_KINDS:
             if left := _sysv_ids(kind):
                 for uid in (box.uid, box.uid + 1):
@@ -193,21 +207,3 @@ def _become(uid: int) -> None:
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
-
-
-def _remove(path: Path) -> None:
-    """Remove a file or a folder, whatever a program made of it; nothing of the program runs any more."""
-    with contextlib.suppress(OSError):
-        if path.is_symlink() or not path.is_dir():
-            path.unlink()
-            return
-        for entry in os.scandir(path):
-            if not entry.is_dir(follow_symlinks=False):
-                os.unlink(entry.path)
-        path.rmdir()
-        return
-    # Folders of other owners, without permissions, or too deep for path names: a root that may change owners owns them.
-    script = 'chown -hR "$(id -u):$(id -g)" -- "$1"; chmod -R u+rwX -- "$1"; rm -rf -- "$1"'
-    subprocess.run(["sh", "-c", script, "sh", str(path)], check=False, stderr=subprocess.DEVNULL)
-    if os.path.lexists(path):
-        raise SandboxFault(f"{path} of the program cannot be removed")

@@ -221,7 +221,7 @@ class _Run:
         if stopped is None and self.stdout.total + self.stderr.total > self.use.output_bytes:
             stopped = Stop.OUTPUT
         return Outcome(
-            exit_code=os.waitstatus_to_exitcode(status),
+            exit_code=self.jail.exit_code(status),
             cpu_seconds=cpu,
             wall_seconds=time.monotonic() - self.started,
             memory_bytes=max(self.peak_bytes, used.ru_maxrss * 1024),
@@ -318,6 +318,7 @@ def become(jail: Jail, box: Box, command: Command, ends: Sequence[int]) -> NoRet
         os.umask(0o022)
         jail.enter(box, command)
         set_limits(command.use, command.data_bytes, jail.counts_processes)
+        jail.lock()
         environment = {
             "PATH": os.environ.get("PATH", os.defpath),
             "LANG": "C.UTF-8",

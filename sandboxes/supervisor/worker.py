@@ -6,7 +6,9 @@ Start it with `python3 -I -B <folder of this package> [options]`:
     --work FOLDER           an empty folder for programs (a tmpfs); default: a new one below the temporary folder
     --warm FOLDER           prepared things: made by `--prepare`, used where they fit the toolchains; optional
     --languages a,b         only these; default: every language whose toolchain answers
-    --prepare               build the prepared things into --warm and end
+    --seccomp FILE          for bwrap: a system call filter (BPF) for programs
+    --root FOLDER           for bwrap: an exported image's root; default: this machine's own system folders
+    --prepare               build the prepared things into --warm (default: the cache) and end
 
 Both directions carry frames of `protocol` (four bytes of length, then a JSON object):
 
@@ -39,6 +41,7 @@ from typing import Any
 
 from .jails import Jail, NoJail, UidJail
 from .languages import Setting, Strategy, strategy
+from .namespaces import CACHE, NamespaceJail, enter_outer
 from .processes import SandboxFault, become_subreaper
 from .protocol import LANGUAGES, PROTOCOL_VERSION, Limits, Program, Status, Verdict, read_frame, write_frame
 
@@ -49,6 +52,10 @@ WORN_OUT = 3
 def main(arguments: Sequence[str]) -> int:
     """Run the worker; its exit status."""
     options = _parse(arguments)
+    if options.jail == "bwrap":
+        others = ["--languages", ",".join(options.languages)]
+        warm = ["--warm", str(options.warm)] if options.root is not None and options.warm is not None else []
+        enter_outer([*others, *warm, *(["--prepare"] if options.prepare else [])], options.root, options.seccomp, _cache())
     requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
@@ -56,12 +63,13 @@ def main(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     work = Path(options.work or tempfile.mkdtemp(prefix="octopack-"))
     become_subreaper()
-    jail = _jail(options.jail, work)
-    setting = Setting(jail, options.warm, work)
+    jail = _jail(options.jail, work, options.seccomp)
+    scratch = {"uid": work, "namespaces": CACHE}.get(options.jail) or _cache()
+    setting = Setting(jail, options.warm, scratch)
     strategies, toolchains = _start(options.languages, setting)
     try:
         if options.prepare:
-            return _prepare(strategies, options.warm)
+            return _prepare(strategies, options.warm or setting.scratch)
         write_frame(
             replies,
             {"protocol": PROTOCOL_VERSION, "languages": list(strategies), "toolchains": toolchains, "pid": os.getpid()},
@@ -83,20 +91,28 @@ def main(arguments: Sequence[str]) -> int:
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="supervisor", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--jail", choices=("uid", "bwrap", "none"), default="none")
+    parser.add_argument("--jail", choices=("uid", "bwrap", "none", "namespaces"), default="none")
     parser.add_argument("--work", type=Path)
     parser.add_argument("--warm", type=Path)
     parser.add_argument("--languages", type=lambda text: text.split(","), default=list(LANGUAGES))
+    parser.add_argument("--seccomp", type=Path)
+    parser.add_argument("--root", type=Path)
     parser.add_argument("--prepare", action="store_true")
     options = parser.parse_args(arguments)
-    if options.prepare and options.warm is None:
-        parser.error("--prepare needs --warm FOLDER")
     return options
 
 
-def _jail(kind: str, work: Path) -> Jail:
+def _cache() -> Path:
+    """Where prepared things are kept between supervisors that run without an image."""
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path(os.environ.get("HOME") or tempfile.gettempdir()) / ".cache")
+    return Path(base) / "octopack" / "warm"
+
+
+def _jail(kind: str, work: Path, seccomp: Path | None) -> Jail:
     if kind == "uid":
         return UidJail(work)
+    if kind == "namespaces":
+        return NamespaceJail(work, seccomp)
     return NoJail(work)
 
 

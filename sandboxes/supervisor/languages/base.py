@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import functools
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,6 +25,11 @@ from ..protocol import DEFAULT_LIMITS, Limits, Program, Status, Verdict
 KEY_BYTES = 32
 RESOURCES = Path(__file__).resolve().parent.parent / "resources"
 _TAIL_CHARACTERS = 4000
+_OUT_OF_MEMORY = re.compile(
+    rb"^MemoryError\b|std::bad_alloc|java\.lang\.OutOfMemoryError|heap out of memory|^memory allocation of \d+ bytes failed|"
+    rb"^fatal error: runtime: (cannot allocate|out of) memory",
+    re.MULTILINE,
+)
 _STOPPED = {
     Stop.CPU: Status.TIMEOUT,
     Stop.WALL: Status.TIMEOUT,
@@ -166,21 +173,23 @@ class Strategy:
         ready = None if self.setting.warm is None else self.setting.warm / self.language
         if ready is not None and (ready / "mark").is_file() and (ready / "mark").read_text() == mark:
             return ready
-        folder = self.setting.scratch / f"warm-{self.language}"
-        if not folder.is_dir():
-            print(f"{self.language}: preparing in {folder}", file=sys.stderr)  # noqa: T201
-            self.prepare_marked(folder)
+        folder = self.setting.scratch / self.language
+        self.prepare_marked(folder)
         return folder
 
     def prepare_marked(self, folder: Path) -> None:
         """Prepare into a new or outdated folder, and note for what."""
         mark = folder / "mark"
-        if mark.is_file() and mark.read_text() == self._mark():
-            return
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        self.prepare(folder)
-        mark.write_text(self._mark())
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with (folder.parent / f"{self.language}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # Several supervisors may share a cache.
+            if mark.is_file() and mark.read_text() == self._mark():
+                return
+            print(f"{self.language}: preparing in {folder}", file=sys.stderr)  # noqa: T201
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            self.prepare(folder)
+            mark.write_text(self._mark())
 
     def _mark(self) -> str:
         """What prepared things depend on: the toolchain and the code that makes them."""
@@ -251,6 +260,8 @@ def finished(case: Case, outcome: Outcome, key: bytes, *, reference: bool, faile
     if reference:
         detail = "it ended before its tests did" if not outcome.evidence else "it forged a message about its tests' end"
         return case.verdict(Status.FAILED, outcome, reference=True, detail=detail)
+    if _OUT_OF_MEMORY.search(outcome.stderr):
+        return case.verdict(Status.MEMORY_LIMIT, outcome, detail="it ran out of memory")
     if failed_by_test:
         return case.verdict(Status.FAILED, outcome, detail="a test did not hold")
     return case.verdict(Status.RUNTIME_ERROR, outcome, detail=how_it_ended(outcome))
@@ -281,6 +292,17 @@ def build(folder: Path, *argv: str, env: dict[str, str] | None = None) -> str:
     if result.returncode != 0:
         raise OSError(f"{' '.join(argv)[:200]} failed: {(result.stderr or result.stdout).strip()[-2000:]}")
     return result.stdout
+
+
+def require(*paths: str) -> None:
+    """Make sure that what programs need beside the tools is there.
+
+    Raises:
+        OSError: Something is missing.
+    """
+    for path in paths:
+        if not any(Path("/").glob(path.lstrip("/"))):
+            raise OSError(f"{path} is missing")
 
 
 def first_line(*argv: str) -> str:

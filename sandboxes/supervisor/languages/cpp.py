@@ -29,6 +29,7 @@ from .base import (
     finished,
     first_line,
     new_key,
+    require,
     stamp,
     stopped,
 )
@@ -68,17 +69,14 @@ class Cpp(Strategy):
     language = "cpp"
 
     def version(self) -> str:
+        require("/usr/include/boost/any.hpp", "/usr/include/openssl/md5.h")
         return first_line("g++", "--version")
 
     def prepare(self, warm: Path) -> None:
         place = ",".join(map(str, KEY_PLACE))
         build(warm, "gcc", "-O2", "-fPIE", f"-DKEY_PLACE={place}", "-c", str(RESOURCES / "start.c"), "-o", "start.o")
         (warm / "preamble.h").write_text(PREAMBLE)
-        try:
-            build(warm, "g++", STANDARD, "-x", "c++-header", "preamble.h", "-o", "preamble.h.gch")
-        except OSError as error:  # Without boost, say: every program then compiles the slow way.
-            (warm / "no-preamble").write_text(str(error))
-        (warm / "empty.o").unlink(missing_ok=True)
+        build(warm, "g++", STANDARD, "-x", "c++-header", "preamble.h", "-o", "preamble.h.gch")
         for linker in ("mold", "lld", "bfd"):
             try:
                 build(warm, "g++", f"-fuse-ld={linker}", "-shared", "-o", "try.so", "start.o")

@@ -37,6 +37,7 @@ from .base import (
     finished,
     first_line,
     new_key,
+    require,
     stamp,
     stopped,
 )
@@ -77,6 +78,7 @@ class Go(Strategy):
         self._tools = Path()
 
     def version(self) -> str:
+        require("/usr/share/gocode/src/github.com/stretchr/testify/assert")
         return first_line("go", "version")
 
     def prepare(self, warm: Path) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import collections
 import functools
+import io
 import os
 import re
 import sys
@@ -140,9 +141,10 @@ def _run(payload: bytes) -> NoReturn:
     """In the forked child: run the program; only the chain that `_steps` makes knows the key."""
     sys.stdin = open(0, encoding="utf-8")
     # Nothing is held back, so nothing has to be flushed when the program ends.
-    sys.stdout = open(1, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
-    sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
-    sys.stdout.reconfigure(write_through=True)
+    sys.stdout, sys.stderr = (
+        io.TextIOWrapper(io.FileIO(fd, "w", closefd=False), "utf-8", "backslashreplace", write_through=True)
+        for fd in (1, 2)
+    )
     exit_now, show, status = os._exit, traceback.print_exception, _NOT_COMPILED
     try:
         steps = _steps(payload)

@@ -35,6 +35,7 @@ from .base import (
     finished,
     first_line,
     new_key,
+    require,
     stamp,
     stopped,
 )
@@ -114,6 +115,7 @@ class Rust(Strategy):
     language = "rust"
 
     def version(self) -> str:
+        require(f"{_REGISTRY}/regex-1*", f"{_REGISTRY}/md5-0*")
         return first_line("rustc", "--version")
 
     def prepare(self, warm: Path) -> None:

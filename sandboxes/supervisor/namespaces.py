@@ -1,0 +1,197 @@
+"""The jail without privileges: every program in namespaces of its own, made inside one outer bubblewrap.
+
+`enter_outer` starts the supervisor again inside `bwrap`: a file system of read-only system folders and empty ones, no
+network, and, in that user namespace only, the rights of root. From there `NamespaceJail` gives each command fresh PID,
+network, IPC, UTS, cgroup, mount and user namespaces, empty `/tmp`, `/dev/shm` and `/work` but for its own folder, no
+capability and a system call filter. The first process of the PID namespace is ours: when the command has ended it
+ends too, and with it the kernel ends all that is left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import struct
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from .box import Box
+from .processes import Command, SandboxFault, fork_sibling, libc
+from .removal import remove
+
+_NEWNS, _NEWCGROUP, _NEWUTS, _NEWIPC, _NEWUSER, _NEWPID, _NEWNET = (
+    0x20000, 0x2000000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000,
+)  # fmt: skip
+_MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REMOUNT, _MS_BIND, _MS_REC, _MS_SLAVE = 1, 2, 4, 8, 32, 4096, 16384, 0x80000
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 4, 22, 24, 38
+_SECCOMP_MODE_FILTER = 2
+_CAPABILITY_VERSION_3 = 0x20080522
+_INSIDE_UID = 1000
+_SIGNAL_BASE = 128
+
+CACHE = Path("/octopack/cache")
+"""Inside: where prepared things are kept between supervisors."""
+_WORK = Path("/work")
+_PLACE = Path("/octopack/sandboxes")
+
+
+def enter_outer(arguments: Sequence[str], root: Path | None, seccomp: Path | None, cache: Path) -> NoReturn:
+    """Become the same supervisor inside an outer bubblewrap; `--jail bwrap` is then `--jail namespaces`.
+
+    Args:
+        arguments: The supervisor's other arguments.
+        root: The root of an exported image; None: this machine's own system folders.
+        seccomp: A file with a system call filter (BPF) for programs.
+        cache: A folder for prepared things.
+    """
+    here = Path(__file__).resolve().parent
+    cache.mkdir(parents=True, exist_ok=True)
+    command = ["bwrap", "--unshare-all", "--die-with-parent", "--uid", "0", "--gid", "0", "--cap-add", "ALL", "--clearenv"]
+    if root is not None:
+        command += ["--ro-bind", str(root), "/"]
+        python = "/usr/bin/python3"
+    else:
+        for folder in ("usr", "bin", "sbin", "lib", "lib64", "lib32"):
+            path = Path("/") / folder
+            if path.is_symlink():
+                command += ["--symlink", os.readlink(path), str(path)]
+            elif path.is_dir():
+                command += ["--ro-bind", str(path), str(path)]
+        for name in ("ld.so.cache", "alternatives", "localtime", "ssl/openssl.cnf", *_java_settings()):
+            command += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
+        python = sys.executable
+        for prefix in dict.fromkeys((sys.prefix, sys.base_prefix)):
+            if not Path(prefix).resolve().is_relative_to("/usr"):
+                command += ["--ro-bind", prefix, prefix]
+    command += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--tmpfs", "/dev/shm", "--tmpfs", str(_WORK)]
+    command += ["--tmpfs", "/octopack", "--ro-bind", str(here), str(_PLACE / "supervisor"), "--bind", str(cache), str(CACHE)]
+    for hidden in ("/var/tmp", "/run", "/home", "/root", "/mnt", "/srv", "/media"):
+        if root is not None and (root / hidden[1:]).is_dir():
+            command += ["--tmpfs", hidden]
+    path = "/usr/local/bin:/usr/bin:/bin" if root is not None else os.environ.get("PATH", os.defpath)
+    command += ["--setenv", "PATH", path, "--setenv", "LANG", "C.UTF-8", "--chdir", "/"]
+    inner = [python, "-I", "-B", str(_PLACE / "supervisor"), "--jail", "namespaces", "--work", str(_WORK), *arguments]
+    if seccomp is not None:
+        command += ["--ro-bind", str(seccomp), "/octopack/filter"]
+        inner += ["--seccomp", "/octopack/filter"]
+    os.execvp(command[0], [*command, "--", *inner])
+
+
+def _java_settings() -> list[str]:
+    return [entry.name for entry in Path("/etc").glob("java-*")]
+
+
+class NamespaceJail:
+    """Fresh namespaces for every command; needs to be root in a user namespace of its own (see `enter_outer`)."""
+
+    counts_processes = True
+    has_uids = False
+
+    def __init__(self, work: Path, seccomp: Path | None) -> None:
+        self.work = work
+        self._count = 0
+        self._own_pids = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+        self._filter = b"" if seccomp is None else seccomp.read_bytes()
+        libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+    @contextlib.contextmanager
+    def box(self) -> Iterator[Box]:
+        self._count += 1
+        path = self.work / f"p{self._count}"
+        path.mkdir(mode=0o700)
+        try:
+            yield Box(path, 0)
+        finally:
+            remove(path)
+
+    def fork(self, own_child: bool) -> int:
+        # The next child is the first process of a new PID namespace; this process itself stays where it is.
+        _check("setns", libc.setns(self._own_pids, _NEWPID))
+        _check("unshare", libc.unshare(_NEWPID))
+        return os.fork() if own_child else fork_sibling()
+
+    def enter(self, box: Box, command: Command) -> None:
+        _check("unshare", libc.unshare(_NEWNS | _NEWCGROUP | _NEWUTS | _NEWIPC | _NEWNET))
+        _mount(None, "/", None, _MS_REC | _MS_SLAVE)
+        size = f"size={command.use.file_bytes},nr_inodes=20000,mode=1777"
+        own = os.open(box.path, os.O_PATH | os.O_DIRECTORY)
+        _mount("tmpfs", str(self.work), "tmpfs", _MS_NOSUID | _MS_NODEV, "size=64k,mode=755")
+        box.path.mkdir()
+        _mount(f"/proc/self/fd/{own}", str(box.path), None, _MS_BIND)
+        os.close(own)
+        _mount(None, str(self.work), None, _MS_REMOUNT | _MS_BIND | _MS_RDONLY | _MS_NOSUID | _MS_NODEV)
+        if CACHE.is_dir():
+            _mount(str(CACHE), str(CACHE), None, _MS_BIND)
+            _mount(None, str(CACHE), None, _MS_REMOUNT | _MS_BIND | _MS_RDONLY | _MS_NOSUID | _MS_NODEV)
+        for folder in ("/tmp", "/dev/shm"):
+            _mount("tmpfs", folder, "tmpfs", _MS_NOSUID | _MS_NODEV, size)
+        _mount("proc", "/proc", "proc", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC)
+        _check("unshare", libc.unshare(_NEWUSER))
+        for name, text in (("setgroups", "deny"), ("uid_map", f"{_INSIDE_UID} 0 1"), ("gid_map", f"{_INSIDE_UID} 0 1")):
+            Path(f"/proc/self/{name}").write_text(text)
+        _become_init()
+        _drop_capabilities()
+        os.chdir(box.path)
+
+    def lock(self) -> None:
+        """The last step before the program runs: no new privileges, and only the filter's system calls."""
+        _check("no_new_privs", libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+        if self._filter:
+            code = ctypes.create_string_buffer(self._filter, len(self._filter))
+            program = struct.pack("HxxxxxxP", len(self._filter) // 8, ctypes.addressof(code))
+            _check("seccomp", libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.create_string_buffer(program), 0, 0))
+
+    def kill(self, box: Box, pids: Iterable[int]) -> None:
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def give(self, box: Box) -> None:
+        return
+
+    def seal(self, box: Box, path: Path) -> None:
+        path.chmod(0o700)
+
+    def exit_code(self, status: int) -> int:
+        code = os.waitstatus_to_exitcode(status)
+        return _SIGNAL_BASE - code if code > _SIGNAL_BASE else code
+
+
+def _become_init() -> None:
+    """Go on in a child; the parent stays behind as the first process of the PID namespace until the child has ended."""
+    main = os.fork()
+    if main == 0:
+        return
+    # The child could otherwise send it signals that Python turns into exceptions, or read what it has open.
+    libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    os.closerange(0, 1024)
+    while True:
+        try:
+            pid, status = os.waitpid(-1, 0)
+        except ChildProcessError:
+            os._exit(1)
+        if pid == main:
+            code = os.waitstatus_to_exitcode(status)
+            os._exit(code if code >= 0 else min(255, _SIGNAL_BASE - code))
+
+
+def _drop_capabilities() -> None:
+    for capability in range(64):
+        libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
+    header = ctypes.create_string_buffer(struct.pack("Ii", _CAPABILITY_VERSION_3, 0))
+    _check("capset", libc.capset(header, ctypes.create_string_buffer(24)))
+
+
+def _mount(source: str | None, target: str, kind: str | None, flags: int, options: str = "") -> None:
+    encoded = [None if text is None else text.encode() for text in (source, target, kind)]
+    _check(f"mount {target}", libc.mount(*encoded, flags, options.encode() or None))
+
+
+def _check(what: str, result: int) -> None:
+    if result != 0:
+        raise SandboxFault(f"{what}: {os.strerror(ctypes.get_errno())}")
