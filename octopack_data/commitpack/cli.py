@@ -134,6 +134,8 @@ def metadata(
             reading=Reading(reading.value),
             count_all_entries=count_all_entries or chosen.count_all_entries,
         )
+        if chosen.reading is Reading.LITERAL and (explain or reasons):
+            raise DataError("--explain and --reasons know the intended reading only; leave --reading literal out")
         if show_sql:
             for stage in STAGES:
                 print(f"-- {stage.title}\n{stage_query(stage, chosen, engine.value, {}).sql};\n")  # noqa: T201
@@ -333,10 +335,12 @@ def scrape(
         place.check()
         if full_bytes > max_transfer_bytes:
             raise DataError(f"--full-bytes {full_bytes} is above --max-transfer-bytes {max_transfer_bytes}")
+        units = units_of(inputs)
+        processes = max(1, min(workers or cpu_count(), len(units)))
         step = ScrapeStep(
             remote=place,
             limits=Limits(max_file_bytes, max_transfer_bytes, full_bytes, timeout),
-            pace=Pace(requests_per_second / (workers or cpu_count()), connections, attempts, backoff),
+            pace=Pace(requests_per_second / processes, connections, attempts, backoff),
             strategy=Strategy(strategy.value),
             decoding=Decoding(decoding.value),
             follow_renames=follow_renames,
@@ -349,7 +353,7 @@ def scrape(
         options = opt.RunOptions(
             output, kind, workers, shard, executor, tasks, partition, time, limit, dry_run, True, explain
         )
-        opt.run_step(step, units_of(inputs), options)
+        opt.run_step(step, units, options)
 
 
 @commitpack_app.command("opt-out")

@@ -92,7 +92,7 @@ class Limits:
     pack_bytes: int = 512 << 20
     full_bytes: int = 32 << 20
     seconds: float = 120.0
-    memory_bytes: int = 8 << 30
+    memory_bytes: int = 2 << 30
 
 
 @dataclass(frozen=True, slots=True)

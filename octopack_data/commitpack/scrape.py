@@ -437,22 +437,28 @@ def target_of(key: str, row: dict[str, Any]) -> Target:
 
 
 class Journal:
-    """Results of a unit on disk, in the order in which they came; it survives interruption at any byte."""
+    """Results of a unit on disk, in the order in which they came; it survives interruption at any byte.
 
-    def __init__(self, path: Path, heading: str) -> None:
+    Args:
+        path: the file.
+        heading: what the results depend on; a file with another heading is begun anew.
+        stands: which results of an interrupted run still stand; the others are asked for again.
+    """
+
+    def __init__(self, path: Path, heading: str, stands: Callable[[bytes], bool] = lambda result: True) -> None:
         self._path = path
         self._places: dict[str, tuple[int, int]] = {}
         self._changed = threading.Condition()
         self._end = 0
         first = heading.encode() + b"\n"
         if path.is_file():
-            self._load(first)
+            self._load(first, stands)
         self._file: IO[bytes] = path.open("r+b" if self._end else "w+b")
         self._file.truncate(self._end)
         if not self._end:
             self._append(first)
 
-    def _load(self, first: bytes) -> None:
+    def _load(self, first: bytes, stands: Callable[[bytes], bool]) -> None:
         """Take in the whole lines of an interrupted run, if it was a run over the same rows in the same way."""
         with self._path.open("rb") as file:
             if file.readline() != first:
@@ -462,7 +468,8 @@ class Journal:
                 key, _, result = line.partition(b" ")
                 if len(key) != 32 or not result.endswith(b"}\n"):
                     break
-                self._places[key.decode()] = (self._end + 33, len(result) - 1)
+                if stands(result):
+                    self._places[key.decode()] = (self._end + 33, len(result) - 1)
                 self._end += len(line)
 
     def _append(self, data: bytes) -> int:
@@ -652,7 +659,7 @@ class _UnitRun:
                 if target.repositories:
                     groups.setdefault(target.repositories[0], []).append(target)
         heading = hashlib.sha256(orjson.dumps([step.config(), step.version], option=orjson.OPT_SORT_KEYS)).hexdigest()
-        self._journal = Journal(work / "journal", heading)
+        self._journal = Journal(work / "journal", heading, _stands)
         self._state = _Work(
             Scraper(
                 step.remote,
@@ -740,6 +747,14 @@ class _Work:
             self._fault = error
         self.stopped.set()
         self._journal.wake()
+
+
+_PASSING = tuple(b'{"reason":"%s"' % failure.value.encode() for failure in TRANSIENT)
+
+
+def _stands(result: bytes) -> bool:
+    """Say whether a result holds for a later run: an outage may be what ended the one that wrote it."""
+    return not result.startswith(_PASSING)
 
 
 def _as_json(scraped: Scraped) -> bytes:

@@ -175,6 +175,22 @@ def test_an_unreachable_host_stops_and_keeps_what_was_done(server: Server, tmp_p
     assert not (tmp_path / "out/meta.jsonl").exists()
 
 
+def test_after_an_outage_nothing_is_lost(server: Server, tmp_path: Path) -> None:
+    rows = write_metadata(server, tmp_path / "meta", repositories=3)
+    server.always |= {"o/r1": 429, "o/r2": 429}
+    tool = step(server, pace=Pace(connections=1, attempts=1, give_up_after=2))
+    with pytest.raises(DataError, match="keeps limiting the rate"):
+        run(tool, tmp_path / "meta", tmp_path / "out")
+    server.always.clear()
+    server.requests.clear()
+    run(tool, tmp_path / "meta", tmp_path / "out")
+    assert len(rows_of(tmp_path / "out/meta.jsonl")) == len(rows) - 5
+    assert not {"server_error", "rate_limited"} & {
+        row["dropped_by"] for row in rows_of(tmp_path / "out/_dropped/meta.jsonl")
+    }
+    assert server.requests["o/r0"] <= 2  # only for the row that was still open
+
+
 def test_one_row_can_be_explained(server: Server, tmp_path: Path) -> None:
     rows = write_metadata(server, tmp_path / "meta")
     assert [j.passed for j in step(server).explain(dict(rows[0]))] == [True, True, True, True]
