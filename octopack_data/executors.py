@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import os
-import queue as queues
 import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import partial
-from multiprocessing import get_context
-from multiprocessing.queues import Queue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from octopack_data.errors import DataError
 from octopack_data.pipeline import (
@@ -30,6 +25,10 @@ from octopack_data.pipeline import (
     summarise,
     take_share,
 )
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+    from multiprocessing.queues import Queue
 
 
 class Executor(str, Enum):
@@ -71,6 +70,11 @@ def run_in_processes(job: Job, units: Sequence[Unit], workers: int, report: Call
     Raises:
         DataError: a unit failed, or a worker died (usually: killed for memory).
     """
+    import queue as queues
+    from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
+    from concurrent.futures.process import BrokenProcessPool
+    from multiprocessing import get_context
+
     context = get_context("spawn")  # a forked tokenizer or progress thread may hang
     reports: Queue[Progress] = context.Queue()
     pool = ProcessPoolExecutor(
