@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from octopack_train.errors import TrainingError
 from octopack_train.faults import downloads
-from octopack_train.recipe import LoraSection, ModelSection, Quantization, Recipe
+from octopack_train.recipe import LoraSection, ModelSection, Quantization, Recipe, Strategy
 
 if TYPE_CHECKING:
     from peft import LoraConfig
@@ -71,7 +71,8 @@ def check_device(recipe: Recipe) -> None:
     """Check that the machine can do what the recipe asks.
 
     Raises:
-        TrainingError: quantisation without a GPU or without bitsandbytes, more processes than GPUs.
+        TrainingError: quantisation without a GPU or without bitsandbytes, more processes than GPUs, sharding without
+            DeepSpeed.
     """
     import torch
 
@@ -84,8 +85,16 @@ def check_device(recipe: Recipe) -> None:
                 f"model.quantization={recipe.model.quantization.value} needs bitsandbytes: pip install bitsandbytes."
             )
     here = recipe.launch.processes // recipe.launch.machines
-    if gpus and here > gpus:
-        raise TrainingError(f"launch.processes asks for {here} GPUs on this machine, which has {gpus}.")
+    if here > gpus and recipe.launch.strategy is not Strategy.SINGLE and not recipe.launch.cpu:
+        raise TrainingError(
+            f"launch.processes asks for {here} GPUs on this machine, which has {gpus}: set launch.processes={gpus or 1}"
+            f"{'' if gpus else ' and launch.strategy=single'}, and raise train.gradient_accumulation to keep the batch."
+        )
+    if recipe.launch.strategy in (Strategy.ZERO1, Strategy.ZERO3) and find_spec("deepspeed") is None:
+        raise TrainingError(
+            f"launch.strategy={recipe.launch.strategy.value} needs DeepSpeed: pip install deepspeed, or set "
+            "launch.strategy=fsdp."
+        )
 
 
 def quantization_config(quantization: Quantization) -> Any:

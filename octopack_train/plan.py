@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from octopack_train.data import tokenize
 from octopack_train.errors import TrainingError
 from octopack_train.model import check_length, load_config, load_tokenizer, lora_config
-from octopack_train.recipe import Packing, Quantization, Recipe, Strategy
+from octopack_train.recipe import Method, Packing, Quantization, Recipe, Strategy
 from octopack_train.synthetic import DATA_SET
 
 if TYPE_CHECKING:
@@ -158,6 +158,11 @@ def _memory(recipe: Recipe, base: int, trainable: int, layers: int, hidden: int)
 def _steps_and_tokens(recipe: Recipe) -> tuple[int, int, str]:
     """Count the data that lies on this machine; take rows as full where only steps are known."""
     data = recipe.data
+    if recipe.grpo is not None and recipe.method is Method.GRPO:
+        if recipe.steps is None:
+            raise TrainingError("The dry run of method grpo needs train.max_steps.")
+        row = recipe.grpo.prompt_length + recipe.grpo.completion_length
+        return recipe.steps, recipe.steps * recipe.rows_per_step * row, "at most; sampling and tests come on top"
     local = Path(recipe.model.name).is_dir() and (data.path == DATA_SET or Path(data.path).exists())
     if recipe.steps is not None and not local:
         return recipe.steps, recipe.steps * recipe.rows_per_step * data.length, "data not read; rows taken as full"

@@ -24,6 +24,20 @@ def test_an_eight_bit_recipe_without_a_gpu_says_what_to_set(make_recipe: Callabl
         check_device(recipe)
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_more_processes_than_gpus_are_refused(make_recipe: Callable[..., Recipe]):
+    recipe = make_recipe("launch.cpu=false", "launch.strategy=ddp", "launch.processes=8")
+    with pytest.raises(TrainingError, match=r"asks for 8 GPUs.*has 0.*launch\.strategy=single"):
+        check_device(recipe)
+    check_device(make_recipe("launch.strategy=ddp", "launch.processes=8"))  # on CPUs
+
+
+def test_deepspeed_that_is_not_installed_is_named(make_recipe: Callable[..., Recipe], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("octopack_train.model.find_spec", lambda _: None)
+    with pytest.raises(TrainingError, match="pip install deepspeed"):
+        check_device(make_recipe("launch.strategy=zero1"))
+
+
 def test_rows_longer_than_the_model_are_refused(make_recipe: Callable[..., Recipe]):
     recipe = make_recipe("data.length=257")
     with pytest.raises(TrainingError, match=r"has 256 positions: set data\.length=256"):
