@@ -17,6 +17,11 @@ from octopack_data.commitpack.git import Failure, GitError
 from octopack_data.errors import DataError
 
 _PROBE_SECONDS = 15.0
+_REFUSALS = {
+    Failure.UNREACHABLE: "cannot be reached",
+    Failure.RATE_LIMITED: "keeps limiting the rate",
+    Failure.PRIVATE: "does not accept the token",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +34,7 @@ class Pace:
         attempts: tries of one request before its failure is recorded.
         backoff: seconds before the second try; doubled each time, and longer when the server says how long.
         longest: the longest such pause.
-        give_up_after: requests in a row for which the host could not be reached, or was limiting, before the run stops.
+        give_up_after: failures in a row that are the host's (out of reach, limiting, token refused) that end the run.
     """
 
     per_second: float = 0.0
@@ -98,7 +103,7 @@ class HostGate:
             self._refusals += 1
             refusals = self._refusals
         if refusals >= self._pace.give_up_after:
-            words = "cannot be reached" if error.reason is Failure.UNREACHABLE else "keeps limiting the rate"
+            words = _REFUSALS.get(error.reason, "refuses to answer")
             raise DataError(
                 f"{self.host} {words} ({error.detail[:200]}); what was scraped is kept, "
                 "run the same command again later to continue"

@@ -247,6 +247,9 @@ class Scraper:
                 with self._gate.request():
                     scratch.fetch(url, wants, blobs=blobs, depth=depth, pack_bytes=pack_bytes)
             except GitError as error:
+                if error.reason is Failure.PRIVATE and self.remote.token_variable:
+                    self._gate.refused(error)  # one repository may be closed; many in a row mean a dead token
+                    raise
                 if error.reason not in TRANSIENT:
                     self._gate.succeeded()  # the host answers; it is this request that it cannot serve
                     raise
@@ -749,11 +752,11 @@ class _Work:
         self._journal.wake()
 
 
-_PASSING = tuple(b'{"reason":"%s"' % failure.value.encode() for failure in TRANSIENT)
+_PASSING = tuple(b'{"reason":"%s"' % failure.value.encode() for failure in (*TRANSIENT, Failure.PRIVATE))
 
 
 def _stands(result: bytes) -> bool:
-    """Say whether a result holds for a later run: an outage may be what ended the one that wrote it."""
+    """Say whether a result holds for a later run: an outage, or a dead token, may have ended the one that wrote it."""
     return not result.startswith(_PASSING)
 
 

@@ -479,6 +479,21 @@ def test_a_token_goes_to_its_host_and_nowhere_else(
         assert "s3cret" not in text
 
 
+def test_a_refused_token_ends_the_run(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_TOKEN", "expired")
+    (commit,) = make_repository(server.root, "o/r", [Change({"a.py": b"1"})])
+    server.always |= {f"o/p{n}": 401 for n in range(4)}
+    tool = Scraper(Remote(server.template, ("http",), "MY_TOKEN"), Limits(), replace(FAST, give_up_after=3))
+    for name in ("o/p0", "o/p1"):
+        assert scrape_one(tool, target(commit, repos=name)).failure is Failure.PRIVATE
+    assert texts(scrape_one(tool, target(commit))) == ("", "1")  # one success, and the count begins anew
+    server.always["o/r"] = 401
+    for name in ("o/p2", "o/p3"):
+        scrape_one(tool, target(commit, repos=name))
+    with pytest.raises(DataError, match="does not accept the token"):
+        scrape_one(tool, target(commit))
+
+
 def test_text_that_is_stored_holds_no_token_and_no_control_characters(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_TOKEN", "s3cret-t0ken")
     remote = Remote("https://example.org/{repo}.git", token_variable="MY_TOKEN")
