@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from octopack_tasks.chat import fenced_blocks
 from octopack_tasks.languages import Language, get_language
-from octopack_tasks.languages.syntax import ALWAYS, FRAME, Item, encoded
+from octopack_tasks.languages.syntax import ALWAYS, FRAME, Item, encoded, has_code
 from octopack_tasks.patches import apply_patch
 from octopack_tasks.problems import Problem
 from octopack_tasks.prompts import CHAT_WITHOUT_PREFILL, stop_words
@@ -116,28 +116,33 @@ class _Reader:
 
     def _first_whole(self, ways: Iterable[_Found], text: str) -> str | None:
         name = function_name(self.problem)
-        broken: str | None = None
+        broken: list[tuple[_Found, Item]] = []
         for found in ways:
-            if any(name in item.implements and item.is_whole for item in found.items):
-                return self._code(found)
-            if broken is None and _CODE.search(text):
-                index = next((i for i, item in enumerate(found.items) if self._is_broken_definition(item)), None)
-                if index is not None:
-                    broken = "".join(item.text for item in found.items[: index + 1])
-        return broken
+            for item in found.items:
+                if not self._is_new(item, found):
+                    continue
+                if item.is_whole and name in item.implements:
+                    return self._code(found, item)
+                if not item.is_whole and self.language.defines(item.text, name):
+                    broken.append((found, item))
+        if not broken or not _CODE.search(text):
+            return None
+        return self._code(*next((way for way in broken if way[1].is_closed), broken[0]))
 
-    def _is_broken_definition(self, item: Item) -> bool:
-        return not item.is_whole and self.language.defines(item.text, function_name(self.problem))
+    def _is_new(self, item: Item, found: _Found) -> bool:
+        """Whether the model wrote anything of it but comments."""
+        written = encoded(item.text)[max(found.given - item.start, 0) :]
+        return bool(written.strip()) and has_code(self.language.grammar, written)
 
-    def _code(self, found: _Found) -> str:
+    def _code(self, found: _Found, function: Item) -> str:
         """The given items, the function, and all that it and the tests use; nothing twice."""
         name = function_name(self.problem)
-        items = _without_repetitions(found.items, name)
+        items = _without_repetitions(found.items, function)
         given = [item for item in items if item.start + len(encoded(item.text)) <= found.given]
         preamble = self._preamble()
-        kept = {id(item) for item in (*given, *(item for item in items if item.kind == FRAME))}
+        kept = {id(item) for item in (*given, function, *(item for item in items if item.kind == FRAME))}
         needed = {name, *_used_by_tests(self.language.name, self.problem.test)}
-        for item in given:
+        for item in (*given, function):
             needed |= item.uses
         is_growing = True
         while is_growing:
@@ -177,13 +182,11 @@ class _Reader:
         return list({_bare(item): item for item in found}.values())
 
 
-def _without_repetitions(items: Iterable[Item], name: str) -> list[Item]:
-    """The items without those that an earlier one makes impossible; of the function the first that does anything."""
-    found = list(items)
-    first = next(index for index, item in enumerate(found) if name in item.implements and item.is_whole)
-    taken: dict[str, Item] = {found[first].signature: found[first]}
+def _without_repetitions(items: Iterable[Item], function: Item) -> list[Item]:
+    """The items without those that an earlier one, or the function itself, makes impossible."""
+    taken = {function.signature: function}
     kept = []
-    for item in found:
+    for item in items:
         signature = _bare(item) if _is_import(item) else item.signature
         if not signature or taken.setdefault(signature, item) is item:
             kept.append(item)

@@ -102,6 +102,19 @@ CORRECTED = CorrectedReading()
 READINGS: Mapping[str, Reading] = MappingProxyType({PAPER.name: PAPER, CORRECTED.name: CORRECTED})
 
 
+BOTH = "both"
+"""Stands for all readings where one or several may be named."""
+
+
+def get_readings(name: str) -> tuple[Reading, ...]:
+    """The reading of that name, or all of them for `both`.
+
+    Raises:
+        UserError: There is none.
+    """
+    return tuple(READINGS.values()) if name == BOTH else (get_reading(name),)
+
+
 def get_reading(name: str) -> Reading:
     """The reading of that name.
 
@@ -111,4 +124,4 @@ def get_reading(name: str) -> Reading:
     try:
         return READINGS[name]
     except KeyError:
-        raise UserError(f"unknown reading {name!r}; there are: {', '.join(READINGS)}") from None
+        raise UserError(f"unknown reading {name!r}; there are: {', '.join((*READINGS, BOTH))}") from None

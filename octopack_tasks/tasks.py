@@ -114,9 +114,14 @@ class Task:
         """
         return encoder_text(self.scenario.question(problem, self.language), format)
 
-    def stop_words(self, format: str = DEFAULT_FORMAT) -> tuple[str, ...]:  # noqa: A002
-        """The strings that end a completion."""
-        return stop_words(self.language.stop_words, format)
+    def stop_words(self, format: str = DEFAULT_FORMAT, *, whole: bool = False) -> tuple[str, ...]:  # noqa: A002
+        """The strings that end a completion.
+
+        Args:
+            format: The prompt format.
+            whole: Only those of the format: those of the language end the function, but may stand in a solution.
+        """
+        return stop_words(() if whole else self.language.stop_words, format)
 
     def is_complete(self, completion: str, format: str = DEFAULT_FORMAT) -> bool:  # noqa: A002
         """Whether generation can stop: a stop word has come, or the function has ended."""

@@ -11,7 +11,7 @@ import functools
 import importlib
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ class Item:
         uses: Which names it uses.
         implements: Which of its names have a body that does something.
         signature: What no other item may share in one program; empty where nothing conflicts.
-        is_whole: Whether it parses without an error.
+        is_whole: Whether it parses without an error; if not it is wrong code, or of a syntax that the grammar lacks.
+        is_closed: Whether it ends where its brackets close, and not with the text.
         kind: The type of its node; `FRAME` for text around items.
         lead: How many characters of white space and comments its text begins with.
     """
@@ -54,6 +55,7 @@ class Item:
     implements: frozenset[str] = frozenset()
     signature: str = ""
     is_whole: bool = True
+    is_closed: bool = True
     kind: str = ""
     lead: int = 0
 
@@ -216,9 +218,15 @@ def _is_documentation(node: Node) -> bool:
 def broken_item(grammar: Grammar, data: bytes, start: int, end: int) -> Item:
     """An item that does not parse: wrong code, or a syntax that the grammar does not know."""
     root = parse(grammar, data[start:end] + b"\n")
-    names = frozenset(name for node in root.named_children for name in grammar.names(node))
+    names = frozenset(name for node in root.named_children for name in grammar.names(node)) - {ALWAYS}
     uses = frozenset(identifiers(root)) - names
     return Item(decoded(data[start:end]), start, names, uses, names, is_whole=False, kind="ERROR")
+
+
+def has_code(grammar: Grammar, data: bytes) -> bool:
+    """Whether a text holds anything but white space, comments and closing brackets."""
+    found = leaves(parse(grammar, data + b"\n"))
+    return any(not _is_attached(leaf) and leaf.type not in _CLOSING and (leaf.text or b"").strip() for leaf in found)
 
 
 def depth_of(root: Node) -> int:
@@ -293,7 +301,7 @@ class Pieces:
                 if items := self._parsed(start, end) or self._parsed(start, close):
                     return items
             elif not failed and b"{" in data[first : _line_end(data, first)]:
-                return self._broken(start, len(data.rstrip()))
+                return self._broken(start, len(data.rstrip()), is_closed=False)
             failed.append((end if close < 0 else close, has_block))
         if failed and failed[0][1]:
             return self._broken(start, failed[0][0])
@@ -328,9 +336,9 @@ class Pieces:
         self.position = end
         return items_of_nodes(self._grammar, nodes, self._data, start, end, shift)
 
-    def _broken(self, start: int, end: int) -> list[Item]:
+    def _broken(self, start: int, end: int, *, is_closed: bool = True) -> list[Item]:
         self.position = end
-        return [broken_item(self._grammar, self._data, start, end)]
+        return [replace(broken_item(self._grammar, self._data, start, end), is_closed=is_closed)]
 
 
 def _line_end(data: bytes, position: int) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from octopack_tasks.errors import UserError
+from octopack_tasks.readings import PAPER, Reading, get_readings
 from sandboxes.backends import BACKENDS, BackendName
 
 
@@ -26,6 +27,7 @@ class Settings:
         sandbox: Sandbox backend; None: OCTOPACK_SANDBOX, else the first that works.
         workers: Programs judged at the same time; None: one a core.
         verdict_cache: Whether verdicts may come from the cache on disk.
+        readings: How completions are read, one score for each; more than one with `reading=both`.
     """
 
     prompt: str | None = None
@@ -36,6 +38,7 @@ class Settings:
     sandbox: BackendName | None = None
     workers: int | None = None
     verdict_cache: bool = True
+    readings: tuple[Reading, ...] = (PAPER,)
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, Any]) -> Settings:
@@ -64,6 +67,7 @@ class Settings:
             sandbox=_backend(metadata.get("sandbox")),
             workers=None if workers is None else _positive("workers", workers),
             verdict_cache=_boolean("verdict_cache", metadata.get("verdict_cache", True)),
+            readings=get_readings(str(metadata.get("reading", PAPER.name))),
         )
 
     @property

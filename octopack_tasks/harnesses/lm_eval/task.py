@@ -23,13 +23,11 @@ from octopack_tasks.harnesses.lm_eval.settings import Settings
 from octopack_tasks.metrics import pass_at_k
 from octopack_tasks.problems import Problem, dataset_name
 from octopack_tasks.prompts import DEFAULT_FORMAT
+from octopack_tasks.readings import PAPER, Attempt, Reading
 from octopack_tasks.tasks import get_task
 from sandboxes import Verdict
 
 logger = logging.getLogger("lm_eval.octopack")
-
-READING = "paper"
-"""Name of the filter, and so of the reading of a score: exactly the reference's (docs/fidelity.md)."""
 
 
 class HumanEvalPackTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval has no types
@@ -47,7 +45,7 @@ class HumanEvalPackTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval has 
         self._problems = self._task.problems(self._settings.dataset, self._settings.descriptions, missing=Missing.KEEP)
         self._record: dict[str, Any] = {}
         generation = dict(config.get("generation_kwargs") or {})
-        generation.setdefault("until", list(self._task.stop_words(self._format)))
+        generation.setdefault("until", self._stop_words())
         self._default_until = generation["until"]
         config.update(
             dataset_path=dataset_name(self._settings.dataset),
@@ -66,7 +64,10 @@ class HumanEvalPackTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval has 
             self._aggregation_list = dict.fromkeys(names, mean)
             self._higher_is_better = dict.fromkeys(names, True)
             self.config.metric_list = [{"metric": name, "aggregation": "mean"} for name in names]
-        self._filters = [FilterEnsemble(name=READING, filters=[partial(_Score, self)])]
+        self._filters = [
+            FilterEnsemble(name=reading.name, filters=[partial(_Score, self, reading)])
+            for reading in self._settings.readings
+        ]
 
     # --- documents ----------------------------------------------------------------------------------------------------
 
@@ -98,11 +99,16 @@ class HumanEvalPackTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval has 
         self._format = choose_format(self._settings.prompt, chat_template=apply_chat_template, task=self._task)
         generation = self.config.generation_kwargs
         if generation.get("until") == self._default_until:
-            generation["until"] = list(self._task.stop_words(self._format))
+            generation["until"] = self._stop_words()
         self._warn_of_identical_samples(generation)
         if self._is_scored:
             ensure_works(self._settings, (self._task.language.name,))
         super().build_all_requests(apply_chat_template=apply_chat_template, **arguments)
+
+    def _stop_words(self) -> list[str]:
+        """What ends a completion: where a reading needs it whole, nothing that may stand in a solution."""
+        is_whole = any(reading.needs_whole_completions for reading in self._settings.readings)
+        return list(self._task.stop_words(self._format, whole=is_whole))
 
     @property
     def _is_scored(self) -> bool:
@@ -118,30 +124,37 @@ class HumanEvalPackTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval has 
 
     # --- scores -------------------------------------------------------------------------------------------------------
 
-    def read(self, responses: Sequence[Sequence[str]], docs: Sequence[dict[str, Any]]) -> list[list[str]]:
+    def read(
+        self, responses: Sequence[Sequence[str]], docs: Sequence[dict[str, Any]], reading: Reading = PAPER
+    ) -> list[list[str]]:
         """Read all completions of the task and judge them together.
 
         Args:
             responses: For each document its completions.
             docs: The documents.
+            reading: How they are read.
 
         Returns:
-            For each document a JSON string for each completion: `solution`, and where programs are run `program`,
-            `verdict`, `passed`, `reference_passed`, `suspicious`, `detail` and `stderr`.
+            For each document a JSON string for each completion: `solution`, and where programs are run `has_answer`
+            (False tells a failure of extraction from wrong code), `program`, `verdict`, `passed`, `reference_passed`,
+            `suspicious`, `detail` and `stderr`.
         """
         problems = [self._problem(doc) for doc in docs]
         self._describe_run()
         if self._settings.n_samples > 1 and len(docs) > 1 and all(len(set(texts)) == 1 for texts in responses):
             logger.warning("%s: the samples of each problem are all the same (--use_cache?)", self._task.name)
-        solutions = [
-            [self._task.solution(problem, text, self._format) for text in texts]
+        attempts = [
+            [reading.attempt(self._task, problem, text, self._format) for text in texts]
             for problem, texts in zip(problems, responses, strict=True)
         ]
         if not self._is_scored:
-            return [[json.dumps({"solution": solution}) for solution in texts] for texts in solutions]
+            return [[json.dumps({"solution": attempt.solution}) for attempt in group] for group in attempts]
         programs = [
-            self._task.programs_in_one_call(problem, texts) for problem, texts in zip(problems, solutions, strict=True)
+            reading.programs(self._task, problem, [attempt.solution for attempt in group])
+            for problem, group in zip(problems, attempts, strict=True)
         ]
+        no_answer = sum(not attempt.has_answer for group in attempts for attempt in group)
+        self._record.setdefault("no_answer", {})[reading.name] = no_answer
         try:
             with open_for(self._settings, (self._task.language.name,)) as sandbox:
                 verdicts = iter(sandbox.run([program for group in programs for program in group]))
@@ -151,15 +164,15 @@ class HumanEvalPackTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval has 
             error.args = (f"{error} (nothing is lost: the completions are in {file})", *error.args[1:])
             raise
         return [
-            [_sample(solution, program.source, next(verdicts)) for solution, program in zip(*group, strict=True)]
-            for group in zip(solutions, programs, strict=True)
+            [_sample(attempt, program.source, next(verdicts)) for attempt, program in zip(*group, strict=True)]
+            for group in zip(attempts, programs, strict=True)
         ]
 
     def _describe_run(self) -> None:
         self._record.update(
             octopack_version=version("octopack"),
             lm_eval_version=version("lm_eval"),
-            reading=READING,
+            reading=[reading.name for reading in self._settings.readings],
             prompt=self._format,
             n_samples=self._settings.n_samples,
             dataset=self._problems.dataset,
@@ -192,19 +205,21 @@ class HumanEvalPackTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval has 
 class _Score(Filter):  # type: ignore[misc]  # lm-eval has no types
     """Hands all responses of a task over at once, so that the sandbox runs their programs in parallel."""
 
-    def __init__(self, task: HumanEvalPackTask) -> None:
+    def __init__(self, task: HumanEvalPackTask, reading: Reading) -> None:
         super().__init__()
         self._task = task
+        self._reading = reading
 
     def apply(self, resps: Sequence[Sequence[str]], docs: Sequence[dict[str, Any]]) -> list[list[str]]:
-        return self._task.read(resps, docs)
+        return self._task.read(resps, docs, self._reading)
 
 
-def _sample(solution: str, program: str, verdict: Verdict) -> str:
+def _sample(attempt: Attempt, program: str, verdict: Verdict) -> str:
     """What is logged of one sample."""
     return json.dumps(
         {
-            "solution": solution,
+            "solution": attempt.solution,
+            "has_answer": attempt.has_answer,
             "program": program,
             "passed": verdict.passed,
             "verdict": verdict.status.value,
