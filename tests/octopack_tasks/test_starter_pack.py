@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import octopack_tasks
-from octopack_tasks.languages import LANGUAGES, get_language
-from octopack_tasks.problems import STARTER_PACK, load_problems
+from octopack_tasks import LANGUAGES, STARTER_PACK, get_language, get_task, load_problems
+from sandboxes import Program, Status, open_sandbox
 
 STARTER = Path(octopack_tasks.__file__).parent / "resources" / "starter_pack"
 
@@ -262,3 +264,30 @@ def test_bugs_are_small(rows: dict[str, list[Row]]) -> None:
         for row in table:
             right, wrong = row["canonical_solution"].split("\n"), row["buggy_solution"].split("\n")
             assert 1 <= len(set(right) ^ set(wrong)) <= 4, row["task_id"]
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_canonical_solutions_pass_and_buggy_ones_fail(
+    language: str, sandbox_options: dict[str, dict[str, Any]]
+) -> None:
+    """A buggy solution must fail at an assertion: that it compiles, and that the tests run, are part of the promise."""
+    programs: list[Program] = []
+    expected: list[tuple[str, Status]] = []
+    for problem in load_problems(language, STARTER_PACK):
+        examples = dataclasses.replace(problem, test=problem.example_test)
+        for task, tested, completion, status in (
+            ("fixtests", problem, problem.canonical_solution, Status.PASSED),
+            ("fixtests", examples, problem.canonical_solution, Status.PASSED),
+            ("synthesize", problem, problem.canonical_solution, Status.PASSED),
+            ("fixtests", problem, problem.buggy_solution, Status.FAILED),
+            ("synthesize", problem, problem.buggy_solution, Status.FAILED),
+        ):
+            benchmark = get_task(f"humaneval{task}-{language}")
+            programs.append(benchmark.program(tested, benchmark.solution(tested, f"\n{completion}")))
+            expected.append((problem.task_id, status))
+    # Verdicts of earlier runs must not stand in for today's.
+    with open_sandbox("docker", [language], cache=False, **sandbox_options["docker"]) as sandbox:
+        verdicts = sandbox.run(programs)
+    statuses = [(name, verdict.status) for (name, _), verdict in zip(expected, verdicts, strict=True)]
+    assert statuses == expected
