@@ -72,6 +72,14 @@ def flips_to_name(seed: int, commit: str) -> bool:
     return random.Random(blake2b(f"{seed}:{commit}".encode(), digest_size=8).digest()).random() < 0.5
 
 
+def required_columns(layout: CommitLayout, file_name: bool = False) -> tuple[str, ...]:
+    """Return the text columns that a row must have."""
+    columns = ("subject", "old_contents", "new_contents")
+    if layout is CommitLayout.PREPARE_BIGCODE:
+        return (*columns, "commit", "old_file")
+    return (*columns, "old_file") if file_name else columns
+
+
 def layout_function(
     layout: CommitLayout, seed: int = 0, file_name: bool = False
 ) -> Callable[[Mapping[str, Any]], Pair]:
@@ -118,12 +126,16 @@ class Formats(Step):
     """
 
     name: ClassVar[str] = "formats"
-    columns: ClassVar[tuple[str, ...]] = ("commit", "old_file", "old_contents", "new_contents", "subject")
 
     layout: CommitLayout
     seed: int = 0
     file_name: bool = False
     keys: tuple[str, str] = ("inputs", "targets")
+
+    @property
+    def columns(self) -> tuple[str, ...]:  # type: ignore[override]  # depends on the layout
+        """What the layout reads."""
+        return required_columns(self.layout, self.file_name)
 
     @property
     def reasons(self) -> tuple[str, ...]:

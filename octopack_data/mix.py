@@ -18,7 +18,7 @@ import yaml
 from octopack_data import resources
 from octopack_data.builds import Build
 from octopack_data.errors import DataError
-from octopack_data.formats import CommitLayout, Pair, layout_function
+from octopack_data.formats import CommitLayout, Pair, layout_function, required_columns
 from octopack_data.oasst import message_texts, reply_language
 from octopack_data.pipeline import discover_units
 from octopack_data.shards import LongLine, read_lines
@@ -304,10 +304,9 @@ def _layout(name: str, seed: int) -> Callable[[Any], Pair | None]:
         return _conversation
     if name == PROMPT_COMPLETION:
         return _prompt_completion
-    commit = layout_function(CommitLayout(name), seed)
+    commit, needed = layout_function(CommitLayout(name), seed), required_columns(CommitLayout(name))
 
     def lay_out(row: Any) -> Pair | None:
-        needed = ("subject", "old_contents", "new_contents")
         if not isinstance(row, dict) or not all(isinstance(row.get(column), str) for column in needed):
             return None
         return commit(row)

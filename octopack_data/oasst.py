@@ -24,8 +24,8 @@ _NOT_AT_START_OF_TAG = ("import ", "let ", "pythonimport", "using ", ")", "<", "
 
 @cache
 def unwanted_phrases() -> tuple[str, ...]:
-    """Return the phrases as written, each once whatever its case (229 of 233)."""
-    return tuple({phrase.lower(): phrase for phrase in reversed(resources.load("oasst_unwanted")["phrases"])}.values())
+    """Return the phrases as written, each spelling once (230 of 233; 229 whatever their case)."""
+    return tuple(dict.fromkeys(resources.load("oasst_unwanted")["phrases"]))
 
 
 def matched_phrases(contents: list[str]) -> list[str]:

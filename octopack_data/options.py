@@ -18,12 +18,14 @@ from octopack_data.executors import Cluster, Executor, submit
 from octopack_data.pipeline import (
     STATE_FOLDER,
     Job,
+    Judgement,
     Progress,
     Step,
     Summary,
     Unit,
     check_output,
     cpu_count,
+    fault_of,
     find_row,
     parse_share,
     pending,
@@ -212,7 +214,8 @@ def _print_explanation(step: Step, units: Sequence[Unit], row_id: str) -> None:
     table = Table()
     for name in ("rule", "", "decided on"):
         table.add_column(name)
-    for judgement in step.explain(row):
+    fault = fault_of(row, step.columns, step.row_types)
+    for judgement in [Judgement("columns", False, fault)] if fault else step.explain(row):
         mark = "[green]passes[/]" if judgement.passed else "[red]DROPS[/]"
         table.add_row(_escape(judgement.rule), mark, _escape(judgement.detail))
     Console().print(table)

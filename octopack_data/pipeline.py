@@ -359,11 +359,15 @@ def pending(job: Job, units: Sequence[Unit]) -> list[Unit]:
 
 
 def check_output(job: Job, units: Sequence[Unit]) -> None:
-    """Refuse a folder that holds results of other inputs or another step: mixing them would go unnoticed later.
+    """Refuse a folder that holds the input, or results of other inputs or another step.
 
     Raises:
-        DataError: names the foreign shard and what to do.
+        DataError: names what is there and what to do.
     """
+    output = job.output.resolve()
+    for path in (path for unit in units for path in unit.inputs):
+        if path.resolve().is_relative_to(output):
+            raise DataError(f"{job.output}: the input {path} lies in the output folder; choose another --output")
     folder = job.output / STATE_FOLDER / "units"
     if not folder.is_dir():
         return
@@ -430,6 +434,20 @@ def _unit_lock(job: Job, unit: Unit) -> Iterator[Path]:
         lock.close()
 
 
+def fault_of(row: object, columns: Sequence[str], row_types: tuple[type, ...] = (dict,)) -> str | None:
+    """Say what a parsed row lacks to be handed to a step, or return None."""
+    if type(row) not in row_types:
+        return f"a row must be a JSON object, this is a {type(row).__name__}"
+    if not isinstance(row, dict):
+        return None
+    for column in columns:
+        if column not in row:
+            return f"no column {column!r} (columns here: {', '.join(map(str, row)) or 'none'})"
+        if not isinstance(row[column], str):
+            return f"column {column!r} must be text, here it is {type(row[column]).__name__}"
+    return None
+
+
 @dataclass(slots=True)
 class _Intake:
     """Turns raw lines into batches of valid rows and keeps every other line aside."""
@@ -480,7 +498,7 @@ class _Intake:
             except orjson.JSONDecodeError as error:
                 self._put_aside(path, f"not JSON: {error}", line)
                 continue
-            fault = self._fault(row)
+            fault = fault_of(row, self.columns, self.row_types)
             if fault is None:
                 good.append(line)
                 rows.append(row)
@@ -489,18 +507,6 @@ class _Intake:
                 raise DataError(f"{path}, line 1: {fault}; is this the right file for {self.unit.name!r}?")
             self._put_aside(path, fault, line)
         return good, rows
-
-    def _fault(self, row: object) -> str | None:
-        if type(row) not in self.row_types:
-            return f"a row must be a JSON object, this is a {type(row).__name__}"
-        if not isinstance(row, dict):
-            return None
-        for column in self.columns:
-            if column not in row:
-                return f"no column {column!r} (columns here: {', '.join(map(str, row)) or 'none'})"
-            if not isinstance(row[column], str):
-                return f"column {column!r} must be text, here it is {type(row[column]).__name__}"
-        return None
 
     def _put_aside(self, path: Path, error: str, line: bytes | None) -> None:
         self.statistics.broken += 1

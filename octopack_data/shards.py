@@ -27,6 +27,7 @@ MAX_LINE_BYTES = 256 << 20
 PARQUET_ROWS = 1000
 """Rows of one parquet row group written, and of one batch read: code rows are a few kilobytes each."""
 
+_DECOMPRESSED_AT_ONCE = 16 << 10
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -124,24 +125,39 @@ class _Decompressor(Protocol):
     def decompress(self, data: bytes, /) -> bytes: ...
 
 
-def _decompressed(chunks: Iterable[bytes], start: Callable[[], _Decompressor], path: Path) -> Iterator[bytes]:
-    """Yield the contents of one or more compressed frames; a file cut short is an error, never a short result."""
+def _decompressed(
+    chunks: Iterable[bytes], start: Callable[[], _Decompressor], path: Path, size: int
+) -> Iterator[bytes]:
+    """Yield the contents of one or more compressed frames, about `size` bytes at a time.
+
+    A file cut short is an error, never a short result. Little is decompressed at once, so that a file which blows up a
+    thousandfold does not do so in memory.
+    """
     decompressor = start()
     begun = False
+    held: list[bytes] = []
+    held_size = 0
     try:
         for chunk in chunks:
-            while chunk:
-                if decompressor.eof:
-                    decompressor, begun = start(), False
-                begun = True
-                yield decompressor.decompress(chunk)
-                chunk = decompressor.unused_data if decompressor.eof else b""
+            for begin in range(0, len(chunk), _DECOMPRESSED_AT_ONCE):
+                part = chunk[begin : begin + _DECOMPRESSED_AT_ONCE]
+                while part:
+                    if decompressor.eof:
+                        decompressor = start()
+                    begun = True
+                    held.append(decompressor.decompress(part))
+                    held_size += len(held[-1])
+                    part = decompressor.unused_data if decompressor.eof else b""
+                if held_size >= size:
+                    yield b"".join(held)
+                    held, held_size = [], 0
     except DataError:
         raise
     except Exception as error:  # zlib.error and zstandard.ZstdError share no base class
         raise DataError(f"{path}: not a readable {shard_format(path).value} file ({error}); fetch it again") from error
     if begun and not decompressor.eof:
         raise DataError(f"{path}: the compressed file ends in the middle; fetch it again")
+    yield b"".join(held)
 
 
 def _start_gzip() -> _Decompressor:
@@ -215,13 +231,10 @@ def read_lines(
         if kind is ShardFormat.PARQUET:
             yield from _parquet_lines(path, fingerprint)
             return
-        # Compressed text grows about eightfold.
-        size = batch_bytes if kind is ShardFormat.JSONL else max(batch_bytes // 8, 1)
-        chunks = _file_chunks(path, fingerprint, size)
-        if kind is ShardFormat.JSONL_GZ:
-            chunks = _decompressed(chunks, _start_gzip, path)
-        elif kind is ShardFormat.JSONL_ZST:
-            chunks = _decompressed(chunks, _start_zstd, path)
+        chunks = _file_chunks(path, fingerprint, batch_bytes if kind is ShardFormat.JSONL else BATCH_BYTES)
+        if kind is not ShardFormat.JSONL:
+            start = _start_gzip if kind is ShardFormat.JSONL_GZ else _start_zstd
+            chunks = _decompressed(chunks, start, path, batch_bytes)
         yield from _line_batches(chunks)
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file") from error

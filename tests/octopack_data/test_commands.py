@@ -19,6 +19,7 @@ from octopack_data.executors import Cluster, Executor, run_in_processes, submit
 from octopack_data.pipeline import Job, Progress, discover_units, run_units, summarise
 from octopack_data.redaction import Redaction
 from octopack_data.shards import iter_rows
+from octopack_data.sources import units_of
 
 
 @pytest.fixture(scope="module")
@@ -164,6 +165,34 @@ def test_the_other_commands(app: typer.Typer, shards: Path, tmp_path: Path) -> N
     assert "no such source" in done.output
 
 
+def test_files_of_the_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import huggingface_hub
+
+    asked: list[tuple[str, object]] = []
+
+    def download(name: str, *, repo_type: str, allow_patterns: object) -> str:
+        asked.append((name, allow_patterns))
+        assert repo_type == "dataset"
+        write_rows(tmp_path / "data" / "go" / "data.jsonl", [commit()])
+        return str(tmp_path)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    units = units_of(["hf://datasets/bigcode/commitpackft/data/go"])
+    assert [unit.name for unit in units] == ["data"]
+    assert asked == [("bigcode/commitpackft", ["data/go", "data/go/*"])]
+    with pytest.raises(DataError, match="has no 'data/rust'"):
+        units_of(["hf://datasets/bigcode/commitpackft/data/rust"])
+    with pytest.raises(DataError, match="expected hf://datasets/ORG/NAME"):
+        units_of(["hf://datasets/bigcode"])
+
+    def refuse(*arguments: object, **options: object) -> str:
+        raise OSError("401 gated")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", refuse)
+    with pytest.raises(DataError, match="401 gated"):
+        units_of(["hf://datasets/bigcode/commitpack"])
+
+
 def test_help_has_examples(app: typer.Typer) -> None:
     for name in ("commitpackft", "oasst", "xp3x", "self-instruct", "formats", "mix", "dedup", "sample", "statistics"):
         done = invoke(app, name, "--help")
@@ -278,3 +307,14 @@ def test_slurm_needs_a_partition_and_sbatch(shards: Path, tmp_path: Path, monkey
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(DataError, match="sbatch was not found"):
         submit(Executor.SLURM, job, units, Cluster(tasks=1, partition="cpu"))
+
+
+@pytest.mark.skipif("OCTOPACK_TEST_RAY" not in os.environ, reason="starts a Ray cluster: set OCTOPACK_TEST_RAY=1")
+def test_ray_tasks_do_their_shares(shards: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    units = discover_units([shards])
+    here, there = Job(Redaction(), tmp_path / "here"), Job(Redaction(), tmp_path / "there")
+    run_units(here, units)
+    summarise(here, units)
+    assert submit(Executor.RAY, there, units, Cluster(tasks=2, memory_gb=1)) == "2 shards done on Ray"
+    assert (there.output / "manifest.json").read_bytes() == (here.output / "manifest.json").read_bytes()

@@ -194,6 +194,14 @@ def test_results_of_other_inputs_or_steps_are_not_mixed(source: Path, tmp_path: 
         check_output(Job(Other(), tmp_path / "out"), units)
 
 
+def test_the_input_is_never_overwritten(source: Path) -> None:
+    units = discover_units([source])
+    for output in (source, source.parent, source / "sub" / ".." / "sub"):
+        with pytest.raises(DataError, match="lies in the output folder"):
+            check_output(Job(DropLong(), output), units)
+    check_output(Job(DropLong(), source / "elsewhere"), units)
+
+
 def test_inputs_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file or folder"):
         discover_units([tmp_path / "none"])

@@ -98,6 +98,14 @@ def test_a_compressed_file_cut_short_is_an_error(tmp_path: Path, suffix: str) ->
         all_lines(path)
 
 
+def test_a_file_that_blows_up_is_read_in_parts(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl.gz"
+    path.write_bytes(gzip.compress(b'{"text":"x"}\n' * 3_000_000, 9))
+    sizes = [sum(map(len, lines)) for lines in read_lines(path)]
+    assert sum(sizes) == 12 * 3_000_000
+    assert max(sizes) < 20 << 20
+
+
 def test_missing_and_unknown_files(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file"):
         all_lines(tmp_path / "none.jsonl")

@@ -21,6 +21,7 @@ from octopack_data.formats import (
     prepare,
     prepare_bigcode,
     prepare_code,
+    required_columns,
 )
 from octopack_data.oasst import Oasst, is_unwanted, matched_phrases, message_texts, reply_language, unwanted_phrases
 from octopack_data.pipeline import Batch, Job, Outcome, discover_units, run_units, summarise
@@ -63,11 +64,15 @@ def test_recorded_reply_languages(shared: Path) -> None:
 
 
 def test_the_search_finds_what_the_whole_list_finds() -> None:
-    assert len(unwanted_phrases()) == 229
+    assert len({phrase.lower() for phrase in unwanted_phrases()}) == 229
     for phrase in unwanted_phrases():
         assert is_unwanted([f"xx{phrase.upper()}yy"])
         assert phrase in matched_phrases([f"xx{phrase}yy"])
     assert not is_unwanted(["Sort a list with sorted()."])
+
+
+def test_both_spellings_of_a_phrase_are_named() -> None:
+    assert matched_phrases(["IT IS IMPORTANT TO sort"]) == ["It is important to", "it is important to"]
 
 
 def test_a_phrase_may_arise_where_messages_meet() -> None:
@@ -181,6 +186,16 @@ def test_the_coin_of_bigcode_is_fair_and_fixed() -> None:
     row = commit(5)
     pair = layout_function(CommitLayout.PREPARE_BIGCODE, seed=1)(row)
     assert pair == prepare_bigcode(row, heads[5])
+
+
+def test_layouts_ask_only_for_the_columns_they_use() -> None:
+    bare = {"subject": "s", "old_contents": "o", "new_contents": "n"}
+    for layout in CommitLayout:
+        for file_name in (False, True):
+            row = dict.fromkeys(required_columns(layout, file_name), "x")
+            assert layout_function(layout, file_name=file_name)(row)
+        if layout is not CommitLayout.PREPARE_BIGCODE:
+            assert required_columns(layout, False) == tuple(bare)
 
 
 def test_formats_write_the_columns_asked_for() -> None:

@@ -32,15 +32,8 @@ from octopack_data.commitpack.git import (
     tree_path,
 )
 from octopack_data.commitpack.hosts import HostGate, Pace
-from octopack_data.commitpack.scrape import (
-    Decoding,
-    Scraped,
-    Scraper,
-    Strategy,
-    Target,
-    prefilter,
-    target_of,
-)
+from octopack_data.commitpack.scrape import prefilter, target_of
+from octopack_data.commitpack.scraper import Decoding, Scraped, Scraper, Strategy, Target
 from octopack_data.errors import DataError
 
 FAST = Pace(attempts=2, backoff=0.01, longest=0.05)

@@ -23,7 +23,8 @@ from git_server import Change, Server, make_repository, serve
 
 from octopack_data.commitpack.git import Limits, Remote
 from octopack_data.commitpack.hosts import Pace
-from octopack_data.commitpack.scrape import Journal, ScrapeStep
+from octopack_data.commitpack.journal import Journal
+from octopack_data.commitpack.scrape import ScrapeStep
 from octopack_data.errors import DataError
 from octopack_data.pipeline import Job, discover_units, pending, run_units, summarise
 
