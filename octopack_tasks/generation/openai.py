@@ -132,6 +132,7 @@ class _Server:
     def __post_init__(self) -> None:
         import requests
 
+        self.stopped = threading.Event()
         self._local = threading.local()
         self._session_of: Any = requests.Session
 
@@ -152,10 +153,12 @@ class _Server:
             ) from error
         if answer.status_code in (401, 403):
             raise UserError(f"{self.base_url} refuses the key ({answer.status_code}); set OPENAI_API_KEY")
-        with contextlib.suppress(ValueError, KeyError, TypeError):  # not every server lists its models
+        try:
             names = [entry["id"] for entry in answer.json()["data"]]
-            if answer.ok and names and model not in names:
-                raise UserError(f"{self.base_url} has no model {model!r}; it has: {', '.join(names[:10])}")
+        except (ValueError, KeyError, TypeError):  # not every server lists its models
+            return
+        if answer.ok and names and model not in names:
+            raise UserError(f"{self.base_url} has no model {model!r}; it has: {', '.join(names[:10])}")
 
     def post(self, path: str, body: Mapping[str, Any], watch: Watch) -> tuple[str, int | None, Finish]:
         """Ask for one completion: its text, its tokens and why it ends.
@@ -180,7 +183,8 @@ class _Server:
                 if asked is not None:
                     self.pace.hold(asked)
                 # Not all at once again: half of the pause is random.
-                time.sleep(min(pause, _LONGEST_PAUSE) * (0.5 + random.random() / 2))
+                if self.stopped.wait(min(pause, _LONGEST_PAUSE) * (0.5 + random.random() / 2)):
+                    break
                 pause *= 2
         raise UserError(
             f"{self.base_url} did not answer after {self.max_retries + 1} attempts ({reason[:300]}). What was "
@@ -241,7 +245,8 @@ def _streamed(answer: Any, watch: Watch) -> tuple[str, int | None, Finish]:
     tokens: int | None = None
     pieces = 0
     finish: Finish | None = None
-    for line in answer.iter_lines(chunk_size=None):
+    # Small pieces: where a server does not send in chunks of its own, a larger one is waited for until it is full.
+    for line in answer.iter_lines(chunk_size=64):
         if not line.startswith(b"data:"):
             continue
         data = line[5:].strip()
@@ -325,32 +330,33 @@ class OpenAI(Closing):
         """See `Backend`."""
         wanted = ((request, sample) for request in requests for sample in request.samples)
         done: queue.SimpleQueue[Completion | BaseException] = queue.SimpleQueue()
-        stopped = threading.Event()
 
         def ask(request: Request, sample: int) -> None:
             try:
-                if not stopped.is_set():
-                    done.put(self._ask(request, sample))
+                done.put(self._ask(request, sample))
             except BaseException as error:  # it is raised again where completions are waited for
                 done.put(error)
 
         running = 0
-        with ThreadPoolExecutor(self._concurrency, thread_name_prefix="openai") as threads:
-            try:
-                while True:
-                    while running < 2 * self._concurrency and (following := next(wanted, None)):
-                        threads.submit(ask, *following)
-                        running += 1
-                    if not running:
-                        return
-                    answer = done.get()
-                    running -= 1
-                    if isinstance(answer, BaseException):
-                        raise answer
-                    yield answer
-            finally:
-                stopped.set()
-                threads.shutdown(wait=False, cancel_futures=True)
+        threads = ThreadPoolExecutor(self._concurrency, thread_name_prefix="openai")
+        try:
+            while True:
+                while running < 2 * self._concurrency and (following := next(wanted, None)):
+                    threads.submit(ask, *following)
+                    running += 1
+                if not running:
+                    return
+                answer = done.get()
+                running -= 1
+                if isinstance(answer, BaseException):
+                    raise answer
+                yield answer
+        finally:
+            threads.shutdown(wait=False, cancel_futures=True)
+
+    def close(self) -> None:
+        """See `Backend`: what is still in flight is not tried again."""
+        self._server.stopped.set()
 
     def _ask(self, request: Request, sample: int) -> Completion:
         path, body = self._body(request, sample)

@@ -99,8 +99,11 @@ class Request:
         if self.stop is Stop.NEVER:
             return False
         task = get_task(self.task)
-        if not task.is_executed and len(completion.strip()) >= len(self.problem.docstring):
-            return True  # a description counts only up to that length; the reference generates on
+        if not task.is_executed:
+            # A description is stripped first, and counts only up to a length; the reference generates on.
+            completion = completion.strip()
+            if len(completion) >= len(self.problem.docstring):
+                return True
         return task.is_complete(completion, self.prompt.format)
 
     def seed(self, sample: int, run_seed: int) -> int:
