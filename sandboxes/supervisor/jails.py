@@ -7,6 +7,7 @@ gets fresh namespaces, made without any privilege on the host. `none`: nothing; 
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 import stat
@@ -58,9 +59,10 @@ class Jail(Protocol):
 
 class _NoLock:
     def lock(self) -> None:
-        return
+        """See `Jail`."""
 
     def exit_code(self, status: int) -> int:
+        """See `Jail`."""
         return os.waitstatus_to_exitcode(status)
 
 
@@ -76,6 +78,7 @@ class NoJail(_NoLock):
 
     @contextlib.contextmanager
     def box(self) -> Iterator[Box]:
+        """See `Jail`."""
         self._count += 1
         path = self.work / f"p{os.getpid()}_{self._count}"
         path.mkdir(mode=0o700)
@@ -85,12 +88,15 @@ class NoJail(_NoLock):
             remove(path)
 
     def fork(self, own_child: bool) -> int:
+        """See `Jail`."""
         return os.fork() if own_child else fork_sibling()
 
     def enter(self, box: Box, command: Command) -> None:
+        """See `Jail`."""
         os.chdir(box.path)
 
     def kill(self, box: Box, pids: Iterable[int]) -> None:
+        """See `Jail`."""
         todo = list(pids)
         while todo:
             pid = todo.pop()
@@ -99,9 +105,10 @@ class NoJail(_NoLock):
                 os.kill(pid, signal.SIGKILL)
 
     def give(self, box: Box) -> None:
-        return
+        """See `Jail`."""
 
     def seal(self, box: Box, path: Path) -> None:
+        """See `Jail`."""
         path.chmod(0o700)
 
 
@@ -109,7 +116,7 @@ class UidJail(_NoLock):
     """A fresh user id for every program, and another one for its compiler.
 
     The supervisor needs CAP_SETUID, CAP_SETGID, CAP_CHOWN and CAP_KILL and nothing more: it is root without the right to
-    read what is not its own, so what a program has hidden from it is removed under the program's own identity.
+    read what is not its own. Of what a program hides from it, it becomes the owner before it removes it.
     """
 
     counts_processes = True
@@ -123,6 +130,7 @@ class UidJail(_NoLock):
 
     @contextlib.contextmanager
     def box(self) -> Iterator[Box]:
+        """See `Jail`."""
         uid = _UID_BASE + 2 * (self._count % (_UID_COUNT // 2))
         self._count += 1
         box = Box(self.work / f"p{uid}", uid)
@@ -136,20 +144,25 @@ class UidJail(_NoLock):
             self._clear(box)
 
     def fork(self, own_child: bool) -> int:
+        """See `Jail`."""
         return os.fork() if own_child else fork_sibling()
 
     def enter(self, box: Box, command: Command) -> None:
+        """See `Jail`."""
         _become(box.uid + 1 if command.compiler else box.uid)
         os.chdir(box.path)
 
     def kill(self, box: Box, pids: Iterable[int]) -> None:
+        """See `Jail`."""
         for uid in (box.uid, box.uid + 1):
             self._as(uid, lambda: os.kill(-1, signal.SIGKILL))
 
     def give(self, box: Box) -> None:
+        """See `Jail`."""
         os.chown(box.path, box.uid, 0)
 
     def seal(self, box: Box, path: Path) -> None:
+        """See `Jail`."""
         os.chown(path, 0, 0, follow_symlinks=False)
         if not stat.S_ISREG(path.lstat().st_mode):
             raise SandboxFault(f"the compiler's result {path.name} is not a file")
@@ -174,9 +187,10 @@ class UidJail(_NoLock):
         for kind in _SYSV_KINDS:
             if left := _sysv_ids(kind):
                 for uid in (box.uid, box.uid + 1):
-                    self._as(uid, lambda kind=kind, left=left: [_remove_sysv(kind, one) for one in left])
+                    self._as(uid, functools.partial(_remove_sysv, kind, left))
                 if _sysv_ids(kind):
                     raise SandboxFault(f"System V {kind} of the program cannot be removed")
+
 
 _SYSV_KINDS = ("shm", "sem", "msg")
 
@@ -193,14 +207,15 @@ def _sysv_ids(kind: str) -> list[int]:
     return [int(fields[1]) for fields in map(str.split, lines[1:]) if fields[owner] != "0"]
 
 
-def _remove_sysv(kind: str, one: int) -> None:
-    remove = 0  # IPC_RMID
-    if kind == "shm":
-        libc.shmctl(one, remove, None)
-    elif kind == "sem":
-        libc.semctl(one, 0, remove)
-    else:
-        libc.msgctl(one, remove, None)
+def _remove_sysv(kind: str, ids: Iterable[int]) -> None:
+    command = 0  # IPC_RMID
+    for one in ids:
+        if kind == "shm":
+            libc.shmctl(one, command, None)
+        elif kind == "sem":
+            libc.semctl(one, 0, command)
+        else:
+            libc.msgctl(one, command, None)
 
 
 def _become(uid: int) -> None:

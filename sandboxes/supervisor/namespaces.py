@@ -26,7 +26,16 @@ from .removal import remove
 _NEWNS, _NEWCGROUP, _NEWUTS, _NEWIPC, _NEWUSER, _NEWPID, _NEWNET = (
     0x20000, 0x2000000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000,
 )  # fmt: skip
-_MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REMOUNT, _MS_BIND, _MS_REC, _MS_SLAVE = 1, 2, 4, 8, 32, 4096, 16384, 0x80000
+_MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REMOUNT, _MS_BIND, _MS_REC, _MS_SLAVE = (
+    1,
+    2,
+    4,
+    8,
+    32,
+    4096,
+    16384,
+    0x80000,
+)
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 4, 22, 24, 38
 _SECCOMP_MODE_FILTER = 2
 _CAPABILITY_VERSION_3 = 0x20080522
@@ -36,6 +45,8 @@ _SIGNAL_BASE = 128
 CACHE = Path("/octopack/cache")
 """Inside: where prepared things are kept between supervisors."""
 _WORK = Path("/work")
+_OWN_FOLDERS = ("dev", "home", "octopack", "proc", "root", "run", "sys", "tmp", "var", "work")
+"""What of an exported root is not taken: made anew, or nobody's business."""
 _PLACE = Path("/octopack/sandboxes")
 
 
@@ -50,15 +61,30 @@ def enter_outer(arguments: Sequence[str], root: Path | None, seccomp: Path | Non
     """
     here = Path(__file__).resolve().parent
     cache.mkdir(parents=True, exist_ok=True)
-    command = ["bwrap", "--unshare-all", "--die-with-parent", "--uid", "0", "--gid", "0", "--cap-add", "ALL", "--clearenv"]
+    command = [
+        "bwrap",
+        "--unshare-all",
+        "--die-with-parent",
+        "--uid",
+        "0",
+        "--gid",
+        "0",
+        "--cap-add",
+        "ALL",
+        "--clearenv",
+    ]
     if root is not None:
-        command += ["--ro-bind", str(root), "/"]
+        for path in sorted(root.iterdir()):
+            if path.is_symlink():
+                command += ["--symlink", str(path.readlink()), f"/{path.name}"]
+            elif path.is_dir() and path.name not in _OWN_FOLDERS:
+                command += ["--ro-bind", str(path), f"/{path.name}"]
         python = "/usr/bin/python3"
     else:
         for folder in ("usr", "bin", "sbin", "lib", "lib64", "lib32"):
             path = Path("/") / folder
             if path.is_symlink():
-                command += ["--symlink", os.readlink(path), str(path)]
+                command += ["--symlink", str(path.readlink()), str(path)]
             elif path.is_dir():
                 command += ["--ro-bind", str(path), str(path)]
         for name in ("ld.so.cache", "alternatives", "localtime", "ssl/openssl.cnf", *_java_settings()):
@@ -68,12 +94,18 @@ def enter_outer(arguments: Sequence[str], root: Path | None, seccomp: Path | Non
             if not Path(prefix).resolve().is_relative_to("/usr"):
                 command += ["--ro-bind", prefix, prefix]
     command += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--tmpfs", "/dev/shm", "--tmpfs", str(_WORK)]
-    command += ["--tmpfs", "/octopack", "--ro-bind", str(here), str(_PLACE / "supervisor"), "--bind", str(cache), str(CACHE)]
-    for hidden in ("/var/tmp", "/run", "/home", "/root", "/mnt", "/srv", "/media"):
-        if root is not None and (root / hidden[1:]).is_dir():
-            command += ["--tmpfs", hidden]
-    path = "/usr/local/bin:/usr/bin:/bin" if root is not None else os.environ.get("PATH", os.defpath)
-    command += ["--setenv", "PATH", path, "--setenv", "LANG", "C.UTF-8", "--chdir", "/"]
+    command += [
+        "--tmpfs",
+        "/octopack",
+        "--ro-bind",
+        str(here),
+        str(_PLACE / "supervisor"),
+        "--bind",
+        str(cache),
+        str(CACHE),
+    ]
+    search = "/usr/local/bin:/usr/bin:/bin" if root is not None else os.environ.get("PATH", os.defpath)
+    command += ["--setenv", "PATH", search, "--setenv", "LANG", "C.UTF-8", "--chdir", "/"]
     inner = [python, "-I", "-B", str(_PLACE / "supervisor"), "--jail", "namespaces", "--work", str(_WORK), *arguments]
     if seccomp is not None:
         command += ["--ro-bind", str(seccomp), "/octopack/filter"]
@@ -100,6 +132,7 @@ class NamespaceJail:
 
     @contextlib.contextmanager
     def box(self) -> Iterator[Box]:
+        """See `Jail`."""
         self._count += 1
         path = self.work / f"p{self._count}"
         path.mkdir(mode=0o700)
@@ -109,12 +142,14 @@ class NamespaceJail:
             remove(path)
 
     def fork(self, own_child: bool) -> int:
+        """See `Jail`."""
         # The next child is the first process of a new PID namespace; this process itself stays where it is.
         _check("setns", libc.setns(self._own_pids, _NEWPID))
         _check("unshare", libc.unshare(_NEWPID))
         return os.fork() if own_child else fork_sibling()
 
     def enter(self, box: Box, command: Command) -> None:
+        """See `Jail`."""
         _check("unshare", libc.unshare(_NEWNS | _NEWCGROUP | _NEWUTS | _NEWIPC | _NEWNET))
         _mount(None, "/", None, _MS_REC | _MS_SLAVE)
         size = f"size={command.use.file_bytes},nr_inodes=20000,mode=1777"
@@ -143,20 +178,25 @@ class NamespaceJail:
         if self._filter:
             code = ctypes.create_string_buffer(self._filter, len(self._filter))
             program = struct.pack("HxxxxxxP", len(self._filter) // 8, ctypes.addressof(code))
-            _check("seccomp", libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.create_string_buffer(program), 0, 0))
+            _check(
+                "seccomp", libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.create_string_buffer(program), 0, 0)
+            )
 
     def kill(self, box: Box, pids: Iterable[int]) -> None:
+        """See `Jail`."""
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
     def give(self, box: Box) -> None:
-        return
+        """See `Jail`."""
 
     def seal(self, box: Box, path: Path) -> None:
+        """See `Jail`."""
         path.chmod(0o700)
 
     def exit_code(self, status: int) -> int:
+        """See `Jail`."""
         code = os.waitstatus_to_exitcode(status)
         return _SIGNAL_BASE - code if code > _SIGNAL_BASE else code
 

@@ -95,7 +95,8 @@ class Command:
         payload: For the zygote's action.
         compiler: Whether it is a compiler, which runs under an identity of its own.
         stdin: What it finds on its standard input, at most a pipe's capacity (64 KiB).
-        data_bytes: A kernel limit on private memory behind the watching; None for runtimes that reserve more than they use.
+        data_bytes: A kernel limit on private memory behind the watching; None for runtimes that
+            reserve more than they use.
     """
 
     use: Use
@@ -406,7 +407,11 @@ def _serve(requests: socket.socket, jail: Jail, action: Callable[[bytes], NoRetu
             message += requests.recv(1 << 20)
         (path, uid, use, env, data_bytes, keyed), payload = marshal.loads(message)
         command = Command(
-            Use(*use), action=functools.partial(action, payload), env=env, data_bytes=data_bytes, key=b"" if keyed else None
+            Use(*use),
+            action=functools.partial(action, payload),
+            env=env,
+            data_bytes=data_bytes,
+            key=b"" if keyed else None,
         )
         pid = jail.fork(own_child=False)
         if pid == 0:
@@ -457,16 +462,15 @@ class Process:
         Raises:
             OSError: There is none.
         """
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            fields = file.read().rpartition(b")")[2].split()
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
         return cls(pid, sum(map(int, fields[11:15])) / _CLOCK_TICKS, int(fields[21]) * _PAGE_BYTES)
 
     def runs(self) -> bool:
         """Whether one of its threads runs, waits for a core or for a disk."""
         with contextlib.suppress(OSError):
-            for task in os.listdir(f"/proc/{self.pid}/task"):
-                with contextlib.suppress(OSError), open(f"/proc/{self.pid}/task/{task}/stat", "rb") as stat:
-                    if stat.read().rpartition(b")")[2].split()[0] in (b"R", b"D"):
+            for task in Path(f"/proc/{self.pid}/task").iterdir():
+                with contextlib.suppress(OSError):
+                    if (task / "stat").read_bytes().rpartition(b")")[2].split()[0] in (b"R", b"D"):
                         return True
         return False
 
@@ -475,12 +479,10 @@ def children(pid: int | None = None) -> list[int]:
     """The direct children of a process, zombies included."""
     pid = os.getpid() if pid is None else pid
     found: list[int] = []
-    try:
-        for task in os.listdir(f"/proc/{pid}/task"):
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError), open(f"/proc/{pid}/task/{task}/children", "rb") as file:
-                found += map(int, file.read().split())
-    except (FileNotFoundError, ProcessLookupError):
-        pass
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                found += map(int, (task / "children").read_bytes().split())
     return found
 
 

@@ -18,7 +18,7 @@ def remove(path: Path) -> None:
             return
         for entry in os.scandir(path):
             if not entry.is_dir(follow_symlinks=False):
-                os.unlink(entry.path)
+                Path(entry.path).unlink()
         path.rmdir()
         return
     # Folders of other owners, without permissions, or too deep for path names: a root that may change owners owns them.

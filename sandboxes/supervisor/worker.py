@@ -4,7 +4,8 @@ Start it with `python3 -I -B <folder of this package> [options]`:
 
     --jail uid|bwrap|none   what keeps a program in (see `jails`); default none
     --work FOLDER           an empty folder for programs (a tmpfs); default: a new one below the temporary folder
-    --warm FOLDER           prepared things: made by `--prepare`, used where they fit the toolchains; optional
+    --warm FOLDER           prepared things: made by `--prepare`, used where they fit the toolchains; optional, with
+                            --root by default the root's own; what is missing is made and kept in the user's cache
     --languages a,b         only these; default: every language whose toolchain answers
     --seccomp FILE          for bwrap: a system call filter (BPF) for programs
     --root FOLDER           for bwrap: an exported image's root; default: this machine's own system folders
@@ -18,13 +19,13 @@ Both directions carry frames of `protocol` (four bytes of length, then a JSON ob
     in   {"id": 2, "batch": [{"language": "rust", "source": "...", ...}, ...]}    one language a batch
     out  {"id": 2, "batch": [{"status": "passed", ...}, ...]}                    in the order of the request
 
-`test_offset` and `limits` may be absent or null. A batch gives the verdicts that its programs would get alone; Rust, Go and
-C++ judge it sooner (8 to 16 programs a batch), the others no later. A request that cannot be understood gets
+`test_offset` and `limits` may be absent or null. A batch gives the verdicts that its programs would get alone; Rust
+and Go judge it sooner (16 programs a batch), the others no later. A request that cannot be understood gets
 {"id": ..., "error": "..."} and harms nothing.
 
-The worker ends with status 0 at the end of its input. When it cannot vouch for its own cleanliness any more (something of
-a program could not be ended or removed, a compiler server broke twice) it answers `sandbox_error` and ends with status 3:
-start another one and ask again. Its standard error is for people. One container should hold one worker: the container's
+The worker ends with status 0 at the end of its input. When it cannot vouch for its own cleanliness any more (something
+of a program could not be started, ended or removed) it answers `sandbox_error` and ends with status 3: start another
+one and ask again. Its standard error is for people. One container should hold one worker: the container's
 memory, processes and tmpfs are then one program's.
 """
 
@@ -54,8 +55,10 @@ def main(arguments: Sequence[str]) -> int:
     options = _parse(arguments)
     if options.jail == "bwrap":
         others = ["--languages", ",".join(options.languages)]
-        warm = ["--warm", str(options.warm)] if options.root is not None and options.warm is not None else []
-        enter_outer([*others, *warm, *(["--prepare"] if options.prepare else [])], options.root, options.seccomp, _cache())
+        warm = ["--warm", str(options.warm or "/opt/octopack/warm")] if options.root is not None else []
+        enter_outer(
+            [*others, *warm, *(["--prepare"] if options.prepare else [])], options.root, options.seccomp, _cache()
+        )
     requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
@@ -90,7 +93,9 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="supervisor", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="supervisor", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--jail", choices=("uid", "bwrap", "none", "namespaces"), default="none")
     parser.add_argument("--work", type=Path)
     parser.add_argument("--warm", type=Path)
@@ -98,8 +103,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--seccomp", type=Path)
     parser.add_argument("--root", type=Path)
     parser.add_argument("--prepare", action="store_true")
-    options = parser.parse_args(arguments)
-    return options
+    return parser.parse_args(arguments)
 
 
 def _cache() -> Path:

@@ -26,8 +26,8 @@ KEY_BYTES = 32
 RESOURCES = Path(__file__).resolve().parent.parent / "resources"
 _TAIL_CHARACTERS = 4000
 _OUT_OF_MEMORY = re.compile(
-    rb"^MemoryError\b|std::bad_alloc|java\.lang\.OutOfMemoryError|heap out of memory|^memory allocation of \d+ bytes failed|"
-    rb"^fatal error: runtime: (cannot allocate|out of) memory",
+    rb"^MemoryError\b|std::bad_alloc|java\.lang\.OutOfMemoryError|heap out of memory|"
+    rb"^memory allocation of \d+ bytes failed|^fatal error: runtime: (cannot allocate|out of) memory",
     re.MULTILINE,
 )
 _STOPPED = {

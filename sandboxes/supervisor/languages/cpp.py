@@ -57,7 +57,10 @@ _LOOKS = (
     (r"\b(atexit|at_quick_exit|quick_exit|_Exit|_exit|abort)\b|\bexit\s*\(", "it interferes with how a program ends"),
     (r"\b(signal|sigaction|setjmp|longjmp|set_terminate)\b", "it handles signals or jumps"),
     (r"\b(constructor|destructor|init_array|section|alias|ifunc|weak)\b", "it uses linker attributes"),
-    (r"\b(dlsym|mprotect|mmap|getauxval|ptrace|process_vm_\w+|etext|__executable_start)\b|/proc/", "it may read memory"),
+    (
+        r"\b(dlsym|mprotect|mmap|getauxval|ptrace|process_vm_\w+|etext|__executable_start)\b|/proc/",
+        "it may read memory",
+    ),
     (r"\b(__assert_fail|NDEBUG)\b|#\s*define\s+assert\b", "it touches the assertion"),
     (r"(?<!using )\bnamespace\s+(std|__gnu_cxx)\b", "it adds to namespace std"),
 )
@@ -69,10 +72,12 @@ class Cpp(Strategy):
     language = "cpp"
 
     def version(self) -> str:
+        """See `Strategy`."""
         require("/usr/include/boost/any.hpp", "/usr/include/openssl/md5.h")
         return first_line("g++", "--version")
 
     def prepare(self, warm: Path) -> None:
+        """See `Strategy`."""
         place = ",".join(map(str, KEY_PLACE))
         build(warm, "gcc", "-O2", "-fPIE", f"-DKEY_PLACE={place}", "-c", str(RESOURCES / "start.c"), "-o", "start.o")
         (warm / "preamble.h").write_text(PREAMBLE)
@@ -87,6 +92,7 @@ class Cpp(Strategy):
         (warm / "try.so").unlink(missing_ok=True)
 
     def judge(self, case: Case) -> Verdict:
+        """See `Strategy`."""
         source = case.program.source
         offset = case.program.test_offset
         verdict = self._judge(case, source)

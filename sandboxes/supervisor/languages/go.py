@@ -78,10 +78,12 @@ class Go(Strategy):
         self._tools = Path()
 
     def version(self) -> str:
+        """See `Strategy`."""
         require("/usr/share/gocode/src/github.com/stretchr/testify/assert")
         return first_line("go", "version")
 
     def prepare(self, warm: Path) -> None:
+        """See `Strategy`."""
         env = {
             "GO111MODULE": "off",
             "GOPATH": "/usr/share/gocode",
@@ -99,7 +101,7 @@ class Go(Strategy):
         for number, line in enumerate(listing.splitlines()):
             name, _, export = line.partition("=")
             # Out of the cache, whose other contents are not needed.
-            packages[name] = os.rename(export, target := warm / "packages" / f"{number}.a") or str(target)
+            packages[name] = str(Path(export).rename(warm / "packages" / f"{number}.a"))
         (warm / "importcfg").write_text("".join(f"packagefile {name}={path}\n" for name, path in packages.items()))
         vet = {
             "ID": "main", "Compiler": "gc", "ImportPath": "main", "NonGoFiles": [], "IgnoredFiles": [], "ModulePath": "",
@@ -115,20 +117,27 @@ class Go(Strategy):
         trace = build(warm, "sh", "-c", "go test -n -c -o sample main_test.go 2>&1", env=env)
         flags = {
             "vet": [word for word in _words(trace, "/vet ", "$WORK/b001/vet.cfg", "-atomic") if word.startswith("-")],
-            "link": [word for word in _words(trace, "/link ", "-importcfg", "runtime.godebugDefault") if "godebug" in word],
+            "link": [
+                word for word in _words(trace, "/link ", "-importcfg", "runtime.godebugDefault") if "godebug" in word
+            ],
             "tools": build(warm, "go", "env", "GOTOOLDIR", env=env).strip(),
         }
         (warm / "flags.json").write_text(json.dumps(flags))
         build(warm, "rm", "-rf", "cache", "main_test.go")
 
     def judge(self, case: Case) -> Verdict:
+        """See `Strategy`."""
         return self._judge_together([case])[0]
 
     def judge_all(self, programs: Sequence[Program]) -> list[Verdict]:
+        """See `Strategy`."""
         verdicts: list[Verdict] = []
         for start in range(0, len(programs), BATCH):
             with ExitStack() as stack:
-                cases = [self.case(program, stack.enter_context(self.jail.box())) for program in programs[start : start + BATCH]]
+                cases = [
+                    self.case(program, stack.enter_context(self.jail.box()))
+                    for program in programs[start : start + BATCH]
+                ]
                 verdicts += self._judge_together(cases)
         return verdicts
 
@@ -152,7 +161,18 @@ class Go(Strategy):
         tools = flags["tools"]
         case.box.write("main_test.go", case.program.source.encode("utf-8", "surrogatepass"))
         case.box.write("vet.cfg", (self.warm / "vet.json").read_bytes())
-        compiler = [f"{tools}/compile", "-o", "p.a", "-p", _PATH.format(number), "-complete", "-c=1", "-D", ".", "-importcfg"]
+        compiler = [
+            f"{tools}/compile",
+            "-o",
+            "p.a",
+            "-p",
+            _PATH.format(number),
+            "-complete",
+            "-c=1",
+            "-D",
+            ".",
+            "-importcfg",
+        ]
         steps = (
             [*compiler, str(self.warm / "importcfg"), "-pack", "main_test.go"],
             [f"{tools}/vet", *flags["vet"], "vet.cfg"],
@@ -189,8 +209,31 @@ class Go(Strategy):
         before = home.compile_seconds
         tool = tools["tools"]
         for argv in (
-            [f"{tool}/compile", "-o", "main.a", "-p", "main", "-complete", "-c=1", "-importcfg", "importcfg", "-pack", "main.go"],
-            [f"{tool}/link", "-s", "-w", "-importcfg", "importcfg", "-buildmode=exe", *tools["link"], "-o", "test", "main.a"],
+            [
+                f"{tool}/compile",
+                "-o",
+                "main.a",
+                "-p",
+                "main",
+                "-complete",
+                "-c=1",
+                "-importcfg",
+                "importcfg",
+                "-pack",
+                "main.go",
+            ],
+            [
+                f"{tool}/link",
+                "-s",
+                "-w",
+                "-importcfg",
+                "importcfg",
+                "-buildmode=exe",
+                *tools["link"],
+                "-o",
+                "test",
+                "main.a",
+            ],
         ):
             outcome = self.compile(home, self._tool(home, argv))
             if outcome.stopped is not None or outcome.exit_code != 0:
@@ -219,14 +262,16 @@ class Go(Strategy):
                 stamp(target, key, place)
                 place = key
             except ValueError:
-                verdicts[number] = case.verdict(Status.FAILED, None, detail="not proven: it copies what marks the key's place")
+                verdicts[number] = case.verdict(
+                    Status.FAILED, None, detail="not proven: it copies what marks the key's place"
+                )
                 continue
             verdicts[number] = self._run(case, number, key)
         return verdicts
 
     def _run(self, case: Case, number: int, key: bytes) -> Verdict:
         use = case.running()
-        argv = ["./test", "-test.paniconexit0", "-test.timeout=0", f"-test.run=.", str(number)]
+        argv = ["./test", "-test.paniconexit0", "-test.timeout=0", "-test.run=.", str(number)]
         outcome = self.execute(case, Command(use, argv))
         if verdict := stopped(case, outcome):
             return verdict
@@ -258,7 +303,9 @@ def _main_package(cases: Sequence[Case], numbers: Sequence[int]) -> str:
         main = f"func(m *testing.M) {{ p{number}.TestMain(m) }}" if _TEST_MAIN.search(case.program.source) else "nil"
         branches.append(
             f'case "{number}":\ntests = []testing.InternalTest{{{called}}}\nexpected = {max(1, len(expected))}\nmain_ = {main}\n'
-            f"_ = p{number}.{tests[0]}\n" if tests else f'case "{number}":\nvar _ p{number}.none\n'
+            f"_ = p{number}.{tests[0]}\n"
+            if tests
+            else f'case "{number}":\nvar _ p{number}.none\n'
         )
     return f"""package main
 

@@ -22,8 +22,20 @@ import time
 from pathlib import Path
 
 from ..processes import Command, Process
-from ..protocol import Status, Verdict
-from .base import KEY_BYTES, RESOURCES, Case, Setting, Strategy, build, compile_failure, finished, first_line, new_key, stopped
+from ..protocol import Verdict
+from .base import (
+    KEY_BYTES,
+    RESOURCES,
+    Case,
+    Setting,
+    Strategy,
+    build,
+    compile_failure,
+    finished,
+    first_line,
+    new_key,
+    stopped,
+)
 
 _QUICK = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-Xshare:auto"]
 _COMPILER_UID = 19_999
@@ -52,8 +64,14 @@ public class Main {
 """
 _LOOKS = (
     (r"boolean\s+equals\s*\(\s*(final\s+)?Object|int\s+compareTo\s*\(", "it defines comparison of its own"),
-    (r"\b(Runtime|System\s*\.\s*exit|halt|addShutdownHook|setDefaultUncaughtExceptionHandler)\b", "it interferes with how a program ends"),
-    (r"\b(Unsafe|MethodHandles|setAccessible|java\.lang\.reflect|HotSpotDiagnosticMXBean|Instrumentation|ProcessHandle)\b|/proc/", "it looks inside the virtual machine"),
+    (
+        r"\b(Runtime|System\s*\.\s*exit|halt|addShutdownHook|setDefaultUncaughtExceptionHandler)\b",
+        "it interferes with how a program ends",
+    ),
+    (
+        r"\b(Unsafe|MethodHandles|setAccessible|java\.lang\.reflect|HotSpotDiagnosticMXBean|Instrumentation|ProcessHandle)\b|/proc/",
+        "it looks inside the virtual machine",
+    ),
 )
 _DECLARED = re.compile(r"\b(?:class|interface|enum|record|@interface)\s+(\w+)")
 
@@ -68,12 +86,25 @@ class Java(Strategy):
         self._server: subprocess.Popen[bytes] | None = None
 
     def version(self) -> str:
+        """See `Strategy`."""
         return first_line("javac", "--version")
 
     def prepare(self, warm: Path) -> None:
+        """See `Strategy`."""
         sources = [str(RESOURCES / name) for name in ("Launch.java", "Compile.java")]
         build(warm, "javac", "-d", "classes", *sources)
-        build(warm, "jar", "cf", "launch.jar", "-C", "classes", "octopack/Launch.class", "-C", "classes", "octopack/Launch$Loader.class")
+        build(
+            warm,
+            "jar",
+            "cf",
+            "launch.jar",
+            "-C",
+            "classes",
+            "octopack/Launch.class",
+            "-C",
+            "classes",
+            "octopack/Launch$Loader.class",
+        )
         build(warm, "jar", "cf", "compile.jar", "-C", "classes", "octopack")
         (warm / "empty").mkdir()
         sample = warm / "sample"
@@ -82,17 +113,31 @@ class Java(Strategy):
         build(sample, "javac", "-proc:none", "Main.java")
         # Archives of loaded classes: the virtual machines start from them instead of from class files.
         subprocess.run(
-            ["java", *_QUICK, f"-XX:ArchiveClassesAtExit={warm}/launch.jsa", "-cp", f"{warm}/launch.jar", "octopack.Launch"],
-            cwd=sample, input=bytes(KEY_BYTES), capture_output=True, check=True,
+            [
+                "java",
+                *_QUICK,
+                f"-XX:ArchiveClassesAtExit={warm}/launch.jsa",
+                "-cp",
+                f"{warm}/launch.jar",
+                "octopack.Launch",
+            ],
+            cwd=sample,
+            input=bytes(KEY_BYTES),
+            capture_output=True,
+            check=True,
         )
         text = _SAMPLE.encode()
         subprocess.run(
             ["java", *_QUICK, f"-XX:ArchiveClassesAtExit={warm}/compile.jsa", "-cp", f"{warm}/compile.jar"]
             + ["octopack.Compile", f"{warm}/empty"],
-            cwd=sample, input=(_NUMBER.pack(len(text)) + text) * 3, capture_output=True, check=True,
+            cwd=sample,
+            input=(_NUMBER.pack(len(text)) + text) * 3,
+            capture_output=True,
+            check=True,
         )
 
     def judge(self, case: Case) -> Verdict:
+        """See `Strategy`."""
         source = case.program.source.encode("utf-8", "replace")
         classes = self._compile_warm(case, source)
         if classes is None:
@@ -109,7 +154,13 @@ class Java(Strategy):
         key = new_key()
         warm = self.warm
         heap = max(16, case.limits.memory_bytes >> 20)
-        argv = ["java", *_QUICK, f"-Xmx{heap}m", f"-XX:SharedArchiveFile={warm}/launch.jsa", "-XX:+DisableAttachMechanism"]
+        argv = [
+            "java",
+            *_QUICK,
+            f"-Xmx{heap}m",
+            f"-XX:SharedArchiveFile={warm}/launch.jsa",
+            "-XX:+DisableAttachMechanism",
+        ]
         argv += ["-cp", f"{warm}/launch.jar", "octopack.Launch"]
         use = case.running()
         # The machine itself needs threads and memory beside the program's.
@@ -143,8 +194,15 @@ class Java(Strategy):
     def _serving(self) -> subprocess.Popen[bytes]:
         if self._server is None:
             warm = self.warm
-            argv = ["java", *_QUICK, "-Xmx512m", f"-XX:SharedArchiveFile={warm}/compile.jsa", "-cp", f"{warm}/compile.jar"]
-            identity = {"user": _COMPILER_UID, "group": _COMPILER_UID, "extra_groups": []} if self.jail.has_uids else {}
+            argv = [
+                "java",
+                *_QUICK,
+                "-Xmx512m",
+                f"-XX:SharedArchiveFile={warm}/compile.jsa",
+                "-cp",
+                f"{warm}/compile.jar",
+            ]
+            uid = _COMPILER_UID if self.jail.has_uids else None
             self._server = subprocess.Popen(
                 [*argv, "octopack.Compile", f"{warm}/empty"],
                 stdin=subprocess.PIPE,
@@ -152,7 +210,9 @@ class Java(Strategy):
                 stderr=subprocess.DEVNULL,
                 cwd="/",
                 env={"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"},
-                **identity,  # type: ignore[arg-type]
+                user=uid,
+                group=uid,
+                extra_groups=None if uid is None else [],
             )
         return self._server
 
@@ -163,6 +223,7 @@ class Java(Strategy):
             self._server = None
 
     def close(self) -> None:
+        """See `Strategy`."""
         self._end_server()
 
 
@@ -177,6 +238,7 @@ def _ask(server: subprocess.Popen[bytes], source: bytes, seconds: float) -> dict
     fd = server.stdout.fileno()
 
     def read(count: int) -> bytes:
+        """See `Strategy`."""
         data = b""
         while len(data) < count:
             if not select.select([fd], [], [], max(0.0, deadline - time.monotonic()))[0]:
@@ -188,6 +250,7 @@ def _ask(server: subprocess.Popen[bytes], source: bytes, seconds: float) -> dict
         return data
 
     def number() -> int:
+        """See `Strategy`."""
         return int(_NUMBER.unpack(read(4))[0])
 
     result = number()

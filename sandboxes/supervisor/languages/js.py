@@ -28,7 +28,10 @@ _LOOKS = (
     (r"\b(Object\.is|JSON\.\w+|Array\.\w+|Math\.\w+)\s*=[^=]", "it replaces a built-in function"),
     (r"\b(const|let|var|function|class)\s+console\b", "it shadows console"),
     (r"\bprocess\s*\.\s*(exit|reallyExit|abort|kill|on|once|exitCode)\b", "it interferes with how a program ends"),
-    (r"\b(inspector|getHeapSnapshot|setFlagsFromString|_debugProcess|SIGUSR1|worker_threads)\b|/proc/", "it may look inside"),
+    (
+        r"\b(inspector|getHeapSnapshot|setFlagsFromString|_debugProcess|SIGUSR1|worker_threads)\b|/proc/",
+        "it may look inside",
+    ),
     (r"(?<!\.)\b(valueOf|toString|toJSON)\s*(:|=|\(\s*\)\s*\{)|\btoPrimitive\b", "it defines conversion of its own"),
 )
 
@@ -39,15 +42,18 @@ class JavaScript(Strategy):
     language = "js"
 
     def version(self) -> str:
+        """See `Strategy`."""
         return "node " + first_line("node", "--version")
 
     def prepare(self, warm: Path) -> None:
+        """See `Strategy`."""
         modules = warm / "node_modules" / "js-md5"
         modules.mkdir(parents=True)
         (modules / "index.js").write_bytes((RESOURCES / "js-md5.js").read_bytes())
         (warm / "run.js").write_bytes((RESOURCES / "run.js").read_bytes())
 
     def judge(self, case: Case) -> Verdict:
+        """See `Strategy`."""
         case.box.write("test.js", case.program.source.encode("utf-8", "surrogatepass"))
         key = new_key()
         expects = "1" if "console.assert" in case.tests else "0"
@@ -66,7 +72,11 @@ class JavaScript(Strategy):
             case.suspicious.append("it replaces console.assert")
         elif reference and note:
             message = b"forged"
-        if outcome.exit_code == 1 and re.search(rb"^SyntaxError", outcome.stderr, re.MULTILINE) and not outcome.evidence:
+        if (
+            outcome.exit_code == 1
+            and re.search(rb"^SyntaxError", outcome.stderr, re.MULTILINE)
+            and not outcome.evidence
+        ):
             return case.verdict(Status.COMPILE_ERROR, outcome, stage="compile", detail="it does not parse")
         if outcome.exit_code == 0 and outcome.stdout and not outcome.stderr:
             return case.verdict(Status.FAILED, outcome, detail="it prints, which the reference counts as a failure")

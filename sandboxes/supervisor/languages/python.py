@@ -20,6 +20,7 @@ import os
 import re
 import sys
 import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..processes import EVIDENCE_FD, KEY_FD, Command, Zygote
@@ -29,10 +30,36 @@ from .base import KEY_BYTES, Case, Setting, Strategy, finished, first_line, new_
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_PRELOADED = (
-    "math re copy datetime itertools collections heapq statistics functools hashlib numpy string typing random bisect "
-    "operator decimal fractions json traceback ast warnings textwrap contextlib dataclasses enum abc io"
-).split()
+_PRELOADED = [
+    "math",
+    "re",
+    "copy",
+    "datetime",
+    "itertools",
+    "collections",
+    "heapq",
+    "statistics",
+    "functools",
+    "hashlib",
+    "numpy",
+    "string",
+    "typing",
+    "random",
+    "bisect",
+    "operator",
+    "decimal",
+    "fractions",
+    "json",
+    "traceback",
+    "ast",
+    "warnings",
+    "textwrap",
+    "contextlib",
+    "dataclasses",
+    "enum",
+    "abc",
+    "io",
+]
 _NOT_PROVEN = b"!"
 """Begins what stands in the key's place once the program did something that could reach it."""
 _REACHES_KEY = {
@@ -78,6 +105,7 @@ class Python(Strategy):
         self._zygote: Zygote | None = None
 
     def version(self) -> str:
+        """See `Strategy`."""
         import importlib.util
 
         numpy = importlib.util.find_spec("numpy")
@@ -86,6 +114,7 @@ class Python(Strategy):
         return first_line(sys.executable, "--version")
 
     def judge(self, case: Case) -> Verdict:
+        """See `Strategy`."""
         if self._zygote is None:
             self._zygote = Zygote(self.jail, _warm_up, _run)
         key = new_key()
@@ -115,6 +144,7 @@ class Python(Strategy):
         return finished(case, outcome, key, reference=reference, failed_by_test=outcome.exit_code == _ASSERTED)
 
     def close(self) -> None:
+        """See `Strategy`."""
         if self._zygote is not None:
             self._zygote.close()
 
@@ -129,7 +159,7 @@ def _warm_up() -> None:
     for name in _PRELOADED:
         importlib.import_module(name)
     ours = __name__.partition(".")[0]
-    sys.path[:] = [entry for entry in sys.path if not os.path.isfile(os.path.join(entry, ours, "protocol.py"))]
+    sys.path[:] = [entry for entry in sys.path if not (Path(entry) / ours / "protocol.py").is_file()]
     for name in [name for name in sys.modules if name.partition(".")[0] == ours]:
         del sys.modules[name]
     sys.argv[:] = [""]
@@ -139,7 +169,7 @@ def _warm_up() -> None:
 
 def _run(payload: bytes) -> NoReturn:
     """In the forked child: run the program; only the chain that `_steps` makes knows the key."""
-    sys.stdin = open(0, encoding="utf-8")
+    sys.stdin = io.TextIOWrapper(io.FileIO(0, closefd=False), "utf-8")
     # Nothing is held back, so nothing has to be flushed when the program ends.
     sys.stdout, sys.stderr = (
         io.TextIOWrapper(io.FileIO(fd, "w", closefd=False), "utf-8", "backslashreplace", write_through=True)
@@ -154,7 +184,7 @@ def _run(payload: bytes) -> NoReturn:
     except AssertionError as error:
         status = _RAISED if status == _NOT_COMPILED else _ASSERTED
         show(error)
-    except BaseException as error:  # noqa: BLE001 - SystemExit too: leaving is no proof
+    except BaseException as error:
         show(error)
     finally:
         exit_now(status)
@@ -183,6 +213,7 @@ def _hook(key: bytearray) -> Callable[[str, tuple[Any, ...]], None]:
     frame_of_caller = sys._getframe
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        """See `Strategy`."""
         spoiled = spoils.get(event)
         if spoiled is not None:
             key[:] = spoiled

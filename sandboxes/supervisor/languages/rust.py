@@ -43,7 +43,7 @@ from .base import (
 BATCH = 16
 _REGISTRY = "/usr/share/cargo/registry"
 _TESTS = re.compile(r"#\[cfg\(test\)\]\s*mod\s+(\w+)\s*\{")
-_TEST = re.compile(r"#\[test\]\s*fn\s+(\w+)\s*\(\s*\)\s*\{")
+_TEST = re.compile(r"#\[test\]\s*(?://[^\n]*\n\s*)*fn\s+(\w+)\s*\(\s*\)\s*\{")
 _EMPTY_MAIN = re.compile(r"^fn main\(\)\s*\{\s*\}", re.MULTILINE)
 _ALONE = re.compile(
     r"#!\[|#\[(?!derive\(|allow\(|inline|must_use\]|cfg\(test\)\])|\b(unsafe|macro_rules|extern|crate|mod|super|union|asm|"
@@ -115,10 +115,12 @@ class Rust(Strategy):
     language = "rust"
 
     def version(self) -> str:
+        """See `Strategy`."""
         require(f"{_REGISTRY}/regex-1*", f"{_REGISTRY}/md5-0*")
         return first_line("rustc", "--version")
 
     def prepare(self, warm: Path) -> None:
+        """See `Strategy`."""
         project = warm / "project"
         shutil.copytree(RESOURCES / "rust", project)
         config = project / ".cargo"
@@ -141,17 +143,22 @@ class Rust(Strategy):
         (warm / "try").unlink()
 
     def judge(self, case: Case) -> Verdict:
+        """See `Strategy`."""
         return self._judge_alone(case)
 
     def judge_all(self, programs: Sequence[Program]) -> list[Verdict]:
+        """See `Strategy`."""
         verdicts: list[Verdict] = []
         for start in range(0, len(programs), BATCH):
             with ExitStack() as stack:
-                cases = [self.case(one, stack.enter_context(self.jail.box())) for one in programs[start : start + BATCH]]
+                cases = [
+                    self.case(one, stack.enter_context(self.jail.box())) for one in programs[start : start + BATCH]
+                ]
                 verdicts += self._judge_together(cases)
         return verdicts
 
     def judge_one(self, program: Program) -> Verdict:
+        """See `Strategy`."""
         return self.judge_all([program])[0]
 
     def _rustc(self, case: Case, *arguments: str) -> Outcome:
@@ -166,7 +173,7 @@ class Rust(Strategy):
         verdicts: dict[int, Verdict] = {}
         parts = {number: _parts(case) for number, case in enumerate(cases)}
         together = {
-            number: part for number, part in parts.items() if part is not None and _may_share(cases[number], part)
+            number: part for number, part in parts.items() if part is not None and _may_share(cases[number])
         }
         while together:
             outcome, broken = self._compile_together(cases, together)
@@ -216,7 +223,9 @@ class Rust(Strategy):
 
     def _judge_by_harness(self, case: Case) -> Verdict:
         """Run the tests by the standard harness: what the reference would say, and weaker proof."""
-        if failure := compile_failure(case, self._rustc(case, "--crate-name", "test", "--test", "-o", "test", "test.rs")):
+        if failure := compile_failure(
+            case, self._rustc(case, "--crate-name", "test", "--test", "-o", "test", "test.rs")
+        ):
             return failure
         self.finish(case, "test")
         outcome = self.execute(case, Command(case.running(), ["./test"], data_bytes=_data_bytes(case)))
@@ -225,7 +234,9 @@ class Rust(Strategy):
         expected = len(re.findall(r"#\[test\]", case.tests or case.program.source))
         said = re.search(rb"^test result: ok\. (\d+) passed; 0 failed; 0 ignored", outcome.stdout, re.MULTILINE)
         if outcome.exit_code == 0 and expected and said and int(said[1]) >= expected:
-            case.suspicious.append("its tests are of a kind that only the standard harness can run, which can be fooled")
+            case.suspicious.append(
+                "its tests are of a kind that only the standard harness can run, which can be fooled"
+            )
             self._look(case)
             return case.verdict(Status.PASSED, outcome, reference=True)
         failed = b"assertion" in outcome.stdout
@@ -243,7 +254,9 @@ class Rust(Strategy):
             try:
                 stamp(target, key, place)
             except ValueError:
-                verdicts[number] = case.verdict(Status.FAILED, None, detail="not proven: it copies what marks the key's place")
+                verdicts[number] = case.verdict(
+                    Status.FAILED, None, detail="not proven: it copies what marks the key's place"
+                )
                 continue
             place = key
             outcome = self.execute(case, Command(case.running(), ["./test", str(number)], data_bytes=_data_bytes(case)))
@@ -258,7 +271,7 @@ class Rust(Strategy):
     @staticmethod
     def _look(case: Case) -> None:
         for pattern, why in _LOOKS:
-            if found := re.search(pattern, case.candidate):
+            if found := re.search(pattern, case.program.source[: _tests_begin(case)]):
                 case.suspicious.append(why.format(*found.groups()))
 
 
@@ -283,14 +296,18 @@ def _linker(warm: Path) -> str:
 
 def _parts(case: Case) -> _Parts | None:
     """The program with its test functions made callable; None where its tests are not of the usual kind."""
-    source, offset = case.program.source, case.program.test_offset
-    begin = source.rfind("#[cfg(test)]") if offset is None else offset
+    source, begin = case.program.source, _tests_begin(case)
     if begin < 0:
         return None
     tests = source[begin:]
     module = _TESTS.search(tests)
     names = _TEST.findall(tests)
-    if module is None or not names or len(names) != tests.count("#[test]") or re.search(r"should_panic|#\[ignore", tests):
+    if (
+        module is None
+        or not names
+        or len(names) != tests.count("#[test]")
+        or re.search(r"should_panic|#\[ignore", tests)
+    ):
         return None
     calls = ", ".join(f'("{module[1]}::{name}", {name} as fn())' for name in names)
     entry = f"pub const OCTOPACK_TESTS: &[(&str, fn())] = &[{calls}];"
@@ -299,11 +316,14 @@ def _parts(case: Case) -> _Parts | None:
     return _Parts(source[:begin] + tests, f"{module[1]}::OCTOPACK_TESTS", tuple(names))
 
 
-def _may_share(case: Case, part: _Parts) -> bool:
-    end = len(case.program.source) if case.program.test_offset is None else case.program.test_offset
-    if case.program.test_offset is None:
-        end = case.program.source.rfind("#[cfg(test)]")
-    candidate = _NOT_CODE.sub(" ", case.program.source[:end])
+def _tests_begin(case: Case) -> int:
+    """Where the tests begin: where we were told, else at the last test module; negative where there is none."""
+    offset = case.program.test_offset
+    return case.program.source.rfind("#[cfg(test)]") if offset is None else offset
+
+
+def _may_share(case: Case) -> bool:
+    candidate = _NOT_CODE.sub(" ", case.program.source[: _tests_begin(case)])
     return len(_EMPTY_MAIN.findall(candidate)) == 1 and not _ALONE.search(candidate)
 
 
