@@ -327,7 +327,8 @@ def scrape(
     with opt.user_errors():
         from octopack_data.commitpack.git import Limits, Remote
         from octopack_data.commitpack.hosts import Pace
-        from octopack_data.commitpack.scrape import Decoding, ScrapeStep, Strategy
+        from octopack_data.commitpack.scrape import ScrapeStep
+        from octopack_data.commitpack.scraper import Decoding, Strategy
         from octopack_data.pipeline import cpu_count
         from octopack_data.sources import units_of
 
