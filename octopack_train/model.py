@@ -6,9 +6,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from octopack_train.cpu import register_document_attention
 from octopack_train.errors import TrainingError
 from octopack_train.faults import downloads
-from octopack_train.recipe import LoraSection, ModelSection, Quantization, Recipe, Strategy
+from octopack_train.recipe import LoraSection, Method, ModelSection, Packing, Quantization, Recipe, Strategy
 
 if TYPE_CHECKING:
     from peft import LoraConfig
@@ -97,6 +98,13 @@ def check_device(recipe: Recipe) -> None:
         )
 
 
+def runs_on_cpu(recipe: Recipe) -> bool:
+    """Tell whether the recipe is trained without a GPU on this machine."""
+    import torch
+
+    return recipe.launch.cpu or not torch.cuda.is_available()
+
+
 def quantization_config(quantization: Quantization) -> Any:
     """Return the bitsandbytes configuration; today's form of `load_in_8bit=True`."""
     import torch
@@ -125,6 +133,8 @@ def load_model(recipe: Recipe) -> PreTrainedModel:
     options: dict[str, Any] = {"dtype": getattr(torch, model.dtype)}
     if model.attention is not None:
         options["attn_implementation"] = model.attention
+    elif runs_on_cpu(recipe) and recipe.method is Method.SFT and recipe.data.packing is Packing.ISOLATED:
+        options["attn_implementation"] = register_document_attention()
     if model.quantization is not Quantization.NONE:
         options["quantization_config"] = quantization_config(model.quantization)
         options["device_map"] = {"": PartialState().process_index}

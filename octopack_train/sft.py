@@ -9,9 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from octopack_train import faults
+from octopack_train.cpu import cpu_trainer
 from octopack_train.data import Manifest, TokenData, tokenize
 from octopack_train.errors import TrainingError
-from octopack_train.model import check_device, check_length, load_config, load_model, load_tokenizer, lora_config
+from octopack_train.model import (
+    check_device,
+    check_length,
+    load_config,
+    load_model,
+    load_tokenizer,
+    lora_config,
+    runs_on_cpu,
+)
 from octopack_train.recipe import Packing, Precision, Recipe, Reporter
 from octopack_train.run_folder import RunFolder
 
@@ -69,8 +78,9 @@ def build_trainer(recipe: Recipe, data: TokenData, tokenizer: Any, run: RunFolde
     from trl.trainer.sft_trainer import SFTTrainer
 
     model = load_model(recipe)
+    trainer_class = cpu_trainer() if runs_on_cpu(recipe) else SFTTrainer
     adapters = None if recipe.lora is None else lora_config(recipe.lora, model)
-    trainer = SFTTrainer(
+    trainer: SFTTrainer = trainer_class(
         model=model,
         args=sft_config(recipe, run, evaluate=data.evaluation is not None),
         train_dataset=data.train,
@@ -101,10 +111,8 @@ def sft_config(recipe: Recipe, run: RunFolder, *, evaluate: bool) -> Any:
 
 def trainer_options(recipe: Recipe, run: RunFolder, *, evaluate: bool) -> dict[str, Any]:
     """Return the options which every trainer of transformers understands, by today's names."""
-    import torch
-
     train = recipe.train
-    on_gpu = torch.cuda.is_available() and not recipe.launch.cpu
+    on_gpu = not runs_on_cpu(recipe)
     return {
         "output_dir": str(run.checkpoints),
         "max_steps": train.max_steps or -1,

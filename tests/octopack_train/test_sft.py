@@ -173,3 +173,60 @@ def test_a_killed_run_resumes_on_the_same_loss_curve(make_recipe: Callable[..., 
     assert any(line.startswith("Resuming from checkpoint-") for line in lines)
     assert losses(run) == losses(train(whole, report=silent))
     assert len(losses(run)) == 16
+
+
+class TestOnCpus:
+    """The attention and the loss that take the place of GPU kernels are the same mathematics."""
+
+    def batch(self) -> dict[str, Any]:
+        from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
+
+        tokens = list(range(5, 25))
+        labels = [token if token % 3 else -100 for token in tokens]
+        row = {"input_ids": tokens, "labels": labels, "seq_lengths": [9, 1, 10]}
+        return DataCollatorForLanguageModeling(pad_token_id=0, padding_free=True)([row])
+
+    def test_document_attention_equals_the_mask_of_transformers(self, make_recipe: Callable[..., Recipe]):
+        from octopack_train.model import load_model
+
+        batch = {name: value for name, value in self.batch().items() if name != "labels"}
+        logits = []
+        for attention in ("null", "sdpa"):
+            model = load_model(make_recipe(f"model.attention={attention}")).eval()
+            with torch.no_grad():
+                logits.append(model(**batch).logits)
+        assert torch.allclose(*logits, atol=1e-5)
+
+    @pytest.mark.parametrize("count", [None, 40])
+    def test_the_loss_and_its_gradients_equal_those_over_all_logits(
+        self, make_recipe: Callable[..., Recipe], count: int | None
+    ):
+        from octopack_train.cpu import learnt_tokens_loss
+        from octopack_train.model import load_model
+
+        batch = self.batch()
+        model = load_model(make_recipe()).eval()
+        weight = model.transformer.h[0].attn.c_attn.weight
+
+        ours = learnt_tokens_loss(model, batch, count)
+        ours.backward()
+        gradient = weight.grad.clone()
+        weight.grad = None
+
+        targets = batch["labels"][:, 1:]
+        logits = model(**{name: value for name, value in batch.items() if name != "labels"}).logits[:, :-1]
+        learnt = targets != -100
+        total = torch.nn.functional.cross_entropy(logits[learnt], targets[learnt], reduction="sum")
+        theirs = total / (count or learnt.sum())
+        theirs.backward()
+        assert torch.allclose(ours, theirs, atol=1e-6)
+        assert torch.allclose(gradient, weight.grad, atol=1e-6)
+
+    def test_a_batch_without_loss_gives_zero(self, make_recipe: Callable[..., Recipe]):
+        from octopack_train.cpu import learnt_tokens_loss
+        from octopack_train.model import load_model
+
+        batch = {**self.batch(), "labels": torch.full((1, 20), -100)}
+        loss = learnt_tokens_loss(load_model(make_recipe()), batch, None)
+        loss.backward()
+        assert loss == 0
