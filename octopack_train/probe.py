@@ -42,6 +42,8 @@ def probe(
 ) -> Probe:
     """Ask a model or adapter to fix functions that never occur in `synthetic-fixes` training data.
 
+    An answer is the code in its last fenced block, or all of it.
+
     Args:
         model: folder or hub name of a model, or folder of an adapter or of a training run.
         problems: how many.
@@ -53,6 +55,7 @@ def probe(
         TrainingError: no such model, or no sandbox can be had.
     """
     from sandboxes import Program, SandboxUnavailable, open_sandbox
+    from sandboxes.reward import code_of
 
     commits = synthetic.fix_commits(problems, seed=1, held_out=True)
     try:
@@ -62,7 +65,7 @@ def probe(
     with judge:
         layout = Layout(Format.QUESTION_ANSWER, {Role.PROMPT: "prompt", Role.COMPLETION: "completion"})
         prompts = [layout.example(commit.row()).on_token_boundary().prompt for commit in commits]
-        answers = [answer.strip() for answer in _greedy(_weights(model), prompts, batch, report)]
+        answers = [code_of(answer).strip() for answer in _greedy(_weights(model), prompts, batch, report)]
         programs = [
             Program("python", f"{answer}\n\n{commit.test}") for answer, commit in zip(answers, commits, strict=True)
         ]
