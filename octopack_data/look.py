@@ -227,7 +227,8 @@ body { margin: 0 auto; max-width: 68rem; padding: 2rem 1.25rem 4rem; color: var(
   font: 15px/1.5 system-ui, sans-serif; }
 h1 { font-size: 1.5rem; margin: 0 0 .25rem; }
 .lead { color: var(--soft); margin: 0 0 1.25rem; }
-.tools { position: sticky; top: 0; background: var(--paper); padding: .6rem 0; border-bottom: 1px solid var(--line);
+@media (min-width: 48rem) { .tools { position: sticky; } }
+.tools { top: 0; background: var(--paper); padding: .6rem 0; border-bottom: 1px solid var(--line);
   display: flex; flex-wrap: wrap; gap: .4rem; align-items: center; z-index: 1; }
 input { font: inherit; padding: .3rem .6rem; border: 1px solid var(--line); border-radius: 6px; min-width: 14rem;
   background: var(--card); color: var(--ink); }
