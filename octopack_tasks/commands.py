@@ -47,7 +47,12 @@ _Dataset = Annotated[
         show_default="bigcode/humanevalpack",
     ),
 ]
-_Reading = Annotated[str, typer.Option(help="How completions are read: `paper` is exactly the reference.")]
+_Reading = Annotated[
+    str,
+    typer.Option(
+        help="How completions are read: `paper` is exactly the reference, `corrected` what was meant, or `both`."
+    ),
+]
 _Ks = Annotated[
     Optional[list[int]], typer.Option("--k", help="k of pass@k; may be repeated.", show_default="1, 10, 100")
 ]
@@ -125,12 +130,13 @@ def evaluate(
     """
     options = {name: value for name, value in locals().items() if name in _GENERATING}
     from octopack_tasks.evaluation import generate_and_score, opened_sandbox, partial_open, start
+    from octopack_tasks.evaluation import score as score_run
     from octopack_tasks.plans import TooLong
-    from octopack_tasks.readings import get_reading
+    from octopack_tasks.readings import get_readings
 
-    read_as = get_reading(reading)
+    first, *others = get_readings(reading)
     plan, chosen = _plan_and_model(**options)
-    if read_as.needs_whole_completions and plan.stop.value != "never":
+    if any(each.needs_whole_completions for each in (first, *others)) and plan.stop.value != "never":
         raise _user_error(f"--reading {reading} looks at whole completions: add --stop never")
     skip_or_fail = _choice(TooLong, too_long, "--too-long")
     works = plan.load()
@@ -143,11 +149,14 @@ def evaluate(
                 works,
                 partial_open(chosen, plan.sampling),
                 judge,
-                reading=read_as,
+                reading=first,
                 too_long=skip_or_fail,
                 progress=progress,
             )
-        results = _summary(run, reading, k)
+            if judge is not None:
+                for other in others:
+                    score_run(run, works, judge, reading=other, progress=progress)
+        results = _summaries(run, [first.name, *(other.name for other in others)], k)
     _print_results(results, run.folder, as_json=as_json)
 
 
@@ -326,11 +335,11 @@ def score(
 
     from octopack_tasks.evaluation import import_recordings, load, opened_sandbox
     from octopack_tasks.evaluation import score as score_run
-    from octopack_tasks.readings import get_reading
+    from octopack_tasks.readings import get_readings
     from octopack_tasks.recordings import read_recordings
     from octopack_tasks.runs import Run
 
-    read_as = get_reading(reading)
+    readings = get_readings(reading)
     is_run = len(paths) == 1 and Run(paths[0]).exists
     if is_run and (out or tasks or prompt or limit):
         raise _user_error(
@@ -345,24 +354,28 @@ def score(
         if recordings:
             import_recordings(run, recordings, dataset, sys.argv)
         if again:
-            run.drop_judgements(reading)
+            for each in readings:
+                run.drop_judgements(each.name)
         works = load(run)
         if not any(work.task.is_executed for work in works):
             raise _user_error("descriptions have no tests: evaluate humanevalexplainsynthesize with --descriptions")
         with opened_sandbox(works, sandbox, workers, cache=cache) as judge:
             assert judge is not None
-            score_run(run, works, judge, reading=read_as, progress=progress)
-        results = _summary(run, reading, k)
+            for each in readings:
+                score_run(run, works, judge, reading=each, progress=progress)
+        results = _summaries(run, [each.name for each in readings], k)
     _print_results(results, run.folder if is_run or out else None, as_json=as_json)
 
 
-def _summary(run: Run, reading: str, ks: Sequence[int] | None) -> Results:
+def _summaries(run: Run, readings: Sequence[str], ks: Sequence[int] | None) -> list[Results]:
     from octopack_tasks.evaluation import load
-    from octopack_tasks.results import summarize
+    from octopack_tasks.results import file_of, summarize
 
-    results = summarize(run, load(run), reading, ks or None)
-    run.write_json("results.json", results.to_json())
-    return results
+    works = load(run)
+    found = [summarize(run, works, reading, ks or None) for reading in readings]
+    for reading, results in zip(readings, found, strict=True):
+        run.write_json(file_of(reading), results.to_json())
+    return found
 
 
 def merge(
@@ -593,10 +606,18 @@ def _print_preset(preset: Preset) -> None:
         console.print(f"note: {note}", markup=False)
 
 
-def _print_results(results: Results, folder: Path | None, *, as_json: bool) -> None:
+def _print_results(found: Sequence[Results], folder: Path | None, *, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(results.to_json(), indent=2))
+        by_reading = {results.reading: results.to_json() for results in found}
+        typer.echo(json.dumps(by_reading if len(found) > 1 else found[0].to_json(), indent=2))
         return
+    for results in found:
+        _print_reading(results)
+    if folder is not None:
+        typer.echo(f"run: {folder}")
+
+
+def _print_reading(results: Results) -> None:
     from rich.table import Table
 
     console = _console()
@@ -608,8 +629,7 @@ def _print_results(results: Results, folder: Path | None, *, as_json: bool) -> N
         table.add_row(
             result.task, str(result.problems), str(result.samples), *(values.get(k, "-") for k in ks), outcomes
         )
-    reading = results.tasks[0].reading if results.tasks else "paper"
-    table.title = f"reading: {reading}"
+    table.title = f"reading: {results.reading}"
     console.print(table)
     for result in results.tasks:
         kinds = ", ".join(f"{name} {kind.pass_at_1:.1%} of {kind.problems}" for name, kind in result.bug_types.items())
@@ -621,8 +641,6 @@ def _print_results(results: Results, folder: Path | None, *, as_json: bool) -> N
             console.print(f"{result.task}: {result.missing} samples are missing, the score covers the other problems")
         if result.suspicious:
             console.print(f"{result.task}: {result.suspicious} passes look suspicious, see the verdicts")
-    if folder is not None:
-        typer.echo(f"run: {folder}")
 
 
 def _console() -> Console:

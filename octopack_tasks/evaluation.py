@@ -22,7 +22,7 @@ from octopack_tasks.plans import Plan, TaskPlan, TooLong, Work, differences, pla
 from octopack_tasks.problems import Problem, ProblemSet, dataset_name, load_problems
 from octopack_tasks.readings import PAPER, Reading, get_reading
 from octopack_tasks.recordings import Recording, descriptions_of_run
-from octopack_tasks.results import Results, judgements_by_problem, summarize
+from octopack_tasks.results import Results, file_of, judgements_by_problem, summarize
 from octopack_tasks.runs import ProblemKey, Run, Sample, problem_key
 from octopack_tasks.tasks import Task, find_tasks
 from sandboxes import Sandbox, SandboxUnavailable, open_sandbox
@@ -533,7 +533,7 @@ def evaluate(
         with opened_sandbox(works, sandbox, workers) as judge:
             generate_and_score(run, plan, works, open_model, judge, reading=get_reading(reading), progress=progress)
         results = summarize(run, works, reading, ks)
-        run.write_json("results.json", results.to_json())
+        run.write_json(file_of(reading), results.to_json())
         return results
 
 

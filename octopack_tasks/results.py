@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from octopack_tasks.errors import UserError
 from octopack_tasks.metrics import PassAtK, Tally, mean_pass_at_k, score
+from octopack_tasks.readings import PAPER
 from octopack_tasks.runs import Judgement, ProblemKey, Run
 
 if TYPE_CHECKING:
@@ -97,10 +98,12 @@ class Results(Mapping[str, TaskResult]):
     Attributes:
         tasks: One for each task.
         manifest: What the run was.
+        reading: How its completions were read.
     """
 
     tasks: tuple[TaskResult, ...]
     manifest: Mapping[str, Any]
+    reading: str
 
     def __getitem__(self, name: str) -> TaskResult:
         for result in self.tasks:
@@ -151,7 +154,12 @@ def summarize(run: Run, works: Sequence[Work], reading: str, ks: Sequence[int] |
                 tokens=None if None in tokens else sum(number for number in tokens if number is not None),
             )
         )
-    return Results(tuple(results), run.manifest)
+    return Results(tuple(results), run.manifest, reading)
+
+
+def file_of(reading: str) -> str:
+    """The file of a run that holds its scores under a reading."""
+    return "results.json" if reading == PAPER.name else f"results-{reading}.json"
 
 
 def judgements_by_problem(run: Run, task: str, reading: str) -> dict[ProblemKey, list[Judgement]]:

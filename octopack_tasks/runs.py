@@ -3,7 +3,7 @@
     RUN/manifest.json                          everything needed to repeat the run
     RUN/samples/<task>.jsonl.gz                what the model wrote, one line a sample
     RUN/verdicts/<reading>/<task>.jsonl.gz     solution, program and verdict of each sample
-    RUN/results.json                           the scores (written last)
+    RUN/results.json                           the scores (written last); results-corrected.json for that reading
 
 Every append is a gzip member of its own, written at once: whatever moment a process dies at, all members before are
 whole, and the torn one at the end is cut off when the run goes on. `zcat` reads the files.
