@@ -44,10 +44,8 @@ impl SeededRng {
 def _names(node: Node) -> Iterator[str]:
     if node.type == "impl_item":
         yield from [*_types(node, "type"), *_types(node, "trait")][:1]
-    elif node.type == "use_declaration":
-        yield from (name for name, _ in _uses(node))
-    elif node.type == "extern_crate_declaration":
-        yield ALWAYS
+    elif node.type in ("use_declaration", "extern_crate_declaration"):
+        yield ALWAYS  # a trait is used without being named
     else:
         yield from field_names(node, "name")
 
@@ -111,14 +109,14 @@ class Rust(BraceLanguage):
         return super().items(re.sub(r"^[ \t]*#!\[.*\][ \t]*$", "", text, flags=re.MULTILINE))
 
     def framed(self, code: str, problem: Problem) -> str:
-        """A `main`, then the code, in which nothing is imported twice."""
+        """A `main`, then the code, in which nothing is imported that it has already."""
         data = encoded(code)
         nodes = parse(self.grammar, data + b"\n").named_children
-        brought: set[str] = set()
+        brought = {name for node in nodes for name in _names(node) if node.type != "impl_item"}
         fresh_of: list[tuple[Node, list[str]]] = []
         for node in (node for node in nodes if node.type == "use_declaration"):
             uses = list(_uses(node))
-            fresh = [path for name, path in uses if name == ALWAYS or name not in brought]
+            fresh = [path for name, path in uses if name in (ALWAYS, "_") or name not in brought]
             if len(fresh) < len(uses):
                 fresh_of.append((node, fresh))
             brought.update(name for name, _ in uses)
