@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 import time
@@ -55,6 +56,7 @@ def _exit_with_parent(parent: int) -> None:
 
 def _start_worker(job: Job, parent: int, reports: Queue[Progress]) -> None:
     global _job, _function, _reports
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it too, and ends the workers
     threading.Thread(target=_exit_with_parent, args=(parent,), daemon=True).start()
     _job, _reports = job, reports
     _function = job.step.start()
@@ -73,7 +75,7 @@ def run_in_processes(job: Job, units: Sequence[Unit], workers: int, report: Call
     import queue as queues
     from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
     from concurrent.futures.process import BrokenProcessPool
-    from multiprocessing import get_context
+    from multiprocessing import active_children, get_context
 
     context = get_context("spawn")  # a forked tokenizer or progress thread may hang
     reports: Queue[Progress] = context.Queue()
@@ -99,6 +101,10 @@ def run_in_processes(job: Job, units: Sequence[Unit], workers: int, report: Call
             for future in finished:
                 future.result()
         drain()
+    except KeyboardInterrupt:
+        for child in active_children():
+            child.terminate()
+        raise
     except BrokenProcessPool as error:
         raise DataError(
             "a worker process ended unexpectedly (killed for memory, or it could not start); finished shards are kept: "

@@ -34,6 +34,7 @@ from octopack_data.shards import (
     fingerprint_of,
     open_writer,
     read_lines,
+    remove_leftovers,
     shard_suffix,
     sync_folder,
     write_atomically,
@@ -714,6 +715,11 @@ def summarise(job: Job, units: Sequence[Unit]) -> Summary:
         option = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
         write_atomically(job.output / "manifest.json", orjson.dumps(manifest, option=option))
         write_atomically(job.output / "statistics.json", orjson.dumps(statistics, option=option))
+        state = job.output / STATE_FOLDER
+        for name in ("tmp", "work"):  # of runs that were killed between the last rename and their end
+            shutil.rmtree(state / name, ignore_errors=True)
+        for folder in (job.output, state / "units"):
+            remove_leftovers(folder)
     return Summary(len(units), missing, total, tuple(examples))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import platform
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -278,6 +279,17 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+_HOST = platform.node().replace("/", "-") or "host"
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files in `folder` of writers on this machine that are no more."""
+    for path in folder.glob(f".*.{_HOST}.*.tmp"):
+        pid = path.name.split(".")[-2]
+        if pid.isdigit() and not Path(f"/proc/{pid}").exists():
+            path.unlink(missing_ok=True)
+
+
 @contextmanager
 def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     """Open a file for writing that appears under its name only when whole and on disk.
@@ -287,7 +299,7 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     Raises:
         DataError: the operating system refused (disk full, no permission).
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{_HOST}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import platform
 import shutil
 import signal
 import subprocess
@@ -335,10 +336,13 @@ def test_killed_anywhere_and_run_again_the_bytes_are_the_same(tmp_path: Path) ->
             leftover = tmp_path / "out" / ".octopack" / "tmp" / "part0" / "results"
             leftover.mkdir(parents=True, exist_ok=True)
             (leftover / "part0.jsonl").write_bytes(b"half a row")
+            (tmp_path / "out" / f".manifest.json.{platform.node()}.{2**22}.tmp").write_bytes(b"half a manifest")
             shutil.rmtree(tmp_path / "out" / ".octopack" / "units", ignore_errors=True)
     assert interrupted
     subprocess.run([*arguments, str(tmp_path / "out")], check=True, capture_output=True)
     assert tree(tmp_path / "out") == expected
+    state = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out" / ".octopack").rglob("*")}
+    assert state == {".octopack/units", *(f".octopack/units/part{number}.json" for number in range(6))}
 
 
 _RUN = """
