@@ -7,7 +7,6 @@
 #SBATCH --time=$time
 #SBATCH --output=%x-%j.log
 #SBATCH --requeue
-#SBATCH --signal=B:TERM@120
 $extra
 set -euo pipefail
 

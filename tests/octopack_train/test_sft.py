@@ -175,6 +175,35 @@ def test_a_killed_run_resumes_on_the_same_loss_curve(make_recipe: Callable[..., 
     assert len(losses(run)) == 16
 
 
+@pytest.mark.parametrize("packing", ["constant-length", "isolated"])
+def test_a_run_resumes_in_the_middle_of_its_data(make_recipe: Callable[..., Recipe], packing: str):
+    import shutil
+
+    recipe = make_recipe(f"data.packing={packing}", "data.loss=all", "train.max_steps=6", "train.save_every=2")
+    run = train(recipe, report=silent)
+    whole = losses(run)
+    shutil.rmtree(run.checkpoints / "checkpoint-6")
+    shutil.rmtree(run.model)
+    run.metrics_file.unlink()
+    lines: list[str] = []
+    train(recipe, report=lines.append)
+    assert "Resuming from checkpoint-4." in lines
+    assert losses(run) == whole
+
+
+@pytest.mark.model
+def test_the_tiny_recipe_trains_the_real_small_model(smollm2: Path, tmp_path: Path):
+    run = train(
+        load_recipe(
+            "tiny", [f"model.name={smollm2}", "data.limit=16", "data.length=256", f"output={tmp_path / 'run'}"]
+        ),
+        report=silent,
+    )
+    found = losses(run)
+    assert found[-1] < found[0]
+    assert (run.adapter / "adapter_model.safetensors").is_file()
+
+
 class TestOnCpus:
     """The attention and the loss that take the place of GPU kernels are the same mathematics."""
 
