@@ -9,6 +9,8 @@ import zipfile
 from pathlib import Path
 
 SUPERVISOR = Path(__file__).parent / "supervisor"
+WARM = "/opt/octopack/warm"
+"""In an image: what the supervisor prepared when the image was built."""
 
 
 @functools.cache

@@ -26,7 +26,7 @@ GRACE_SECONDS = 120.0
 LARGEST_SOURCE = 20 << 20
 """Characters of source that fit in a frame whatever they are (12 bytes of JSON each at worst)."""
 
-BATCH = {"rust": 12, "go": 12, "cpp": 8}
+BATCH = {"rust": 16, "go": 16}
 """Programs a request in languages whose compilers share work between programs (measured: benchmarks/sandbox.py)."""
 
 

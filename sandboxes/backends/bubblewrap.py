@@ -16,7 +16,7 @@ from sandboxes.backends.process import PACKAGES, host_environment, require_host_
 from sandboxes.backends.subprocesses import SupervisorProcess
 from sandboxes.errors import SandboxUnavailable, WorkerFault
 from sandboxes.images import root_description
-from sandboxes.payload import SUPERVISOR
+from sandboxes.payload import SUPERVISOR, WARM
 from sandboxes.seccomp import bpf_filter
 from sandboxes.workers import StreamWorker, Worker
 
@@ -56,6 +56,7 @@ class BubblewrapBackend:
         if options.image or options.runtime:
             raise ValueError("the bubblewrap backend takes a root (`octopack sandbox export`), no image and no runtime")
         require_bubblewrap()
+        self._languages = tuple(languages)
         given = options.root or os.environ.get("OCTOPACK_SANDBOX_ROOT")
         self._root = Path(given).absolute() if given else None
         if self._root is None:
@@ -86,8 +87,9 @@ class BubblewrapBackend:
     def start(self, language: str) -> Worker:
         """See `Backend`."""
         command = [sys.executable, "-I", "-B", str(SUPERVISOR), "--jail", "bwrap", "--seccomp", str(_filter_file())]
+        command += ["--languages", ",".join(self._languages)]
         if self._root:
-            command += ["--root", str(self._root)]
+            command += ["--root", str(self._root), "--warm", WARM]
         try:
             return StreamWorker(SupervisorProcess(command, host_environment()))
         except OSError as error:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandboxes.backends import BackendOptions, Place
 from sandboxes.errors import SandboxUnavailable, WorkerFault
-from sandboxes.payload import supervisor_zip
+from sandboxes.payload import WARM, supervisor_zip
 from sandboxes.seccomp import docker_profile
 from sandboxes.supervisor.protocol import Limits
 from sandboxes.workers import StreamWorker, Worker
@@ -124,7 +124,10 @@ class DockerBackend:
 
     def start(self, language: str) -> Worker:
         """See `Backend`."""
-        return StreamWorker(_Container(connect(), self._images[language][1], self._limits, self._runtime))
+        image = self._images[language]
+        served = [other for other, serving in self._images.items() if serving == image]
+        supervisor = ["--jail", "uid", "--work", "/work", "--warm", WARM, "--languages", ",".join(served)]
+        return StreamWorker(_Container(connect(), image[1], supervisor, self._limits, self._runtime))
 
 
 def _images(client: DockerClient, languages: Sequence[str], image: str | None) -> dict[str, tuple[str, str]]:
@@ -159,7 +162,9 @@ def _images(client: DockerClient, languages: Sequence[str], image: str | None) -
 class _Container:
     """A worker container and the stream to its supervisor: a `Connection`."""
 
-    def __init__(self, client: DockerClient, image_id: str, limits: Limits, runtime: str | None) -> None:
+    def __init__(
+        self, client: DockerClient, image_id: str, supervisor: Sequence[str], limits: Limits, runtime: str | None
+    ) -> None:
         """Start it and send the supervisor in.
 
         Raises:
@@ -178,7 +183,7 @@ class _Container:
             self._id = str(
                 api.create_container(
                     image_id,
-                    command=["-I", "-c", _BOOT, "--jail", "uid", "--work", "/work", "--warm", "/opt/octopack/warm"],
+                    command=["-I", "-c", _BOOT, *supervisor],
                     entrypoint=["python3"],
                     user="0:0",
                     working_dir="/",

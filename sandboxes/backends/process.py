@@ -49,7 +49,7 @@ def require_host_toolchains(languages: Sequence[str]) -> None:
 
 def host_environment() -> dict[str, str]:
     """What a supervisor on the host gets of this process's environment: nothing that could be a secret."""
-    kept = ("PATH", "LANG", "TMPDIR", "JAVA_HOME", "GOROOT", "RUSTUP_HOME", "CARGO_HOME", "HOME")
+    kept = ("PATH", "LANG", "TMPDIR", "JAVA_HOME", "GOROOT", "RUSTUP_HOME", "CARGO_HOME", "HOME", "XDG_CACHE_HOME")
     return {name: os.environ[name] for name in kept if name in os.environ}
 
 
@@ -70,6 +70,7 @@ class ProcessBackend:
         if options.image or options.runtime or options.root:
             raise ValueError("the process backend takes no image, runtime or root")
         require_host_toolchains(languages)
+        self._languages = tuple(languages)
 
     def served_by(self, language: str) -> str:
         """See `Backend`."""
@@ -90,6 +91,7 @@ class ProcessBackend:
     def start(self, language: str) -> Worker:
         """See `Backend`."""
         command = [sys.executable, "-I", "-B", str(SUPERVISOR), "--jail", "none"]
+        command += ["--languages", ",".join(self._languages)]
         try:
             return StreamWorker(SupervisorProcess(command, host_environment()))
         except OSError as error:

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from sandboxes import Limits, Program, Sandbox, SandboxUnavailable, Status, Verdict, open_sandbox
-from sandboxes.smoke import smoke_program
 
 MARK = "octopack-evil"
 """In the name of every file that an attack makes outside its folder."""
@@ -81,15 +80,16 @@ class Arena:
     def attack(self, language: str, body: str = "", declarations: str = "", limits: Limits = QUICK) -> Verdict:
         """Run an attack, then assert that nothing of it is left and that the worker still judges rightly."""
         program = hostile(language, body, declarations, limits)
-        if program.language not in self.sandbox.environment.toolchains:
-            pytest.skip(f"{self.backend} has no {program.language} here")
-        [before] = self.sandbox.run([smoke_program(program.language)])
+        if language not in self.sandbox.environment.toolchains:
+            pytest.skip(f"{self.backend} has no {language} here")
+        # what a language keeps warm is there before the attack, so that nothing new may be there after it
+        [before] = self.sandbox.run([_once_more(language)])
         assert before.passed, before
         quiet = self.leftovers()
         [verdict] = self.sandbox.run([program])
         assert verdict.status is not Status.SANDBOX_ERROR, verdict.detail
         self.assert_nothing_left(quiet)
-        [after] = self.sandbox.run([_once_more(program.language)])
+        [after] = self.sandbox.run([_once_more(language)])
         assert after.passed, after
         return verdict
 

@@ -13,7 +13,7 @@ while True:
     threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()
 """,
     "cpp": "for (;;) std::thread([] { sleep(1000); }).detach();",
-    "java": "while (true) { Thread t = new Thread(() -> { try { Thread.sleep(1000000); } catch (Exception e) {} }); t.start(); }",
+    "java": "while (a != 7) { Thread t = new Thread(() -> { try { Thread.sleep(1000000); } catch (Exception e) {} }); t.start(); }",
 }
 DECLARATIONS = {"cpp": "#include <thread>\n#include <unistd.h>"}
 
