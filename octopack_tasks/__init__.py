@@ -16,6 +16,8 @@ The path of one sample, each step a pure function:
 Everything a user can mend is a `UserError`, whose message is one line.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from octopack_tasks.descriptions import Missing, join_descriptions, read_descriptions
 from octopack_tasks.errors import UserError
 from octopack_tasks.languages import LANGUAGES, Language, get_language
@@ -31,6 +33,9 @@ from octopack_tasks.prompts import (
     is_chat,
 )
 from octopack_tasks.tasks import GROUPS, TASKS, Task, find_tasks, get_task
+
+if TYPE_CHECKING:
+    from octopack_tasks.evaluation import evaluate
 
 __all__ = [
     "CHAT",
@@ -52,6 +57,7 @@ __all__ = [
     "Task",
     "UserError",
     "dataset_name",
+    "evaluate",
     "find_tasks",
     "get_language",
     "get_task",
@@ -60,3 +66,12 @@ __all__ = [
     "load_problems",
     "read_descriptions",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """`evaluate` brings the sandboxes along: it is imported when it is first used."""
+    if name == "evaluate":
+        from octopack_tasks.evaluation import evaluate
+
+        return evaluate
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
