@@ -7,6 +7,7 @@ memory or take time beyond the limits. Nothing that comes from a repository reac
 
 from __future__ import annotations
 
+import atexit
 import base64
 import contextlib
 import os
@@ -20,6 +21,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from octopack_data.errors import DataError
@@ -302,14 +304,16 @@ class Scratch:
             raise classify(code, stderr)
 
     def _run(self, arguments: Sequence[str], pack_bytes: int) -> tuple[int, str]:
-        process = subprocess.Popen(
-            limited(["git", *arguments], pack_bytes, self._limits),
+        command = ["git", *arguments]
+        if shutil.which("timeout"):  # ends the fetch even if this process is killed and nobody waits any more
+            command = ["timeout", "-s", "KILL", str(self._limits.seconds + 5), *command]
+        process = _start(
+            limited(command, pack_bytes, self._limits),
             cwd=self.folder,
             env=self._environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            start_new_session=True,
         )
         deadline = time.monotonic() + self._limits.seconds
         try:
@@ -387,11 +391,29 @@ def _last_words(process: subprocess.Popen[bytes], deadline: float) -> str:
             words = (words + data)[-_WORDS_READ:]
 
 
+_running: set[subprocess.Popen[bytes]] = set()
+
+
+def _start(command: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
+    """Start a command in a process group of its own, which ends with this process at the latest."""
+    process = subprocess.Popen(command, start_new_session=True, **options)
+    _running.add(process)
+    return process
+
+
+@atexit.register
+def _kill_all() -> None:
+    """End what is left when the run is interrupted."""
+    for process in list(_running):
+        _kill(process)
+
+
 def _kill(process: subprocess.Popen[bytes]) -> None:
     """End a command and all it started."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    _running.discard(process)
     for stream in (process.stdin, process.stdout, process.stderr):
         if stream is not None:
             with contextlib.suppress(OSError):
@@ -458,14 +480,13 @@ class ObjectReader:
     """
 
     def __init__(self, command: Sequence[str], folder: Path, environment: dict[str, str]) -> None:
-        self._process = subprocess.Popen(
+        self._process = _start(
             command,
             cwd=folder,
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
