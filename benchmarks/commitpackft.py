@@ -26,6 +26,7 @@ from octopack_data.commitpackft import wordlists
 from octopack_data.commitpackft.filters import Semantics, bump_survives
 from octopack_data.commitpackft.step import CommitPackFT
 from octopack_data.commitpackft.tokens import load_tokenizer
+from octopack_data.errors import DataError
 from octopack_data.pipeline import Batch, Job, Unit, run_units
 from octopack_data.shards import iter_rows
 
@@ -237,7 +238,10 @@ def main() -> None:
             ours(arguments.only, load_tokenizer(arguments.tokenizer), Path(name))
         print(own_peak_megabytes())
         return
-    compare(arguments.tokenizer, arguments.rows, arguments.more_rows)
+    try:
+        compare(arguments.tokenizer, arguments.rows, arguments.more_rows)
+    except DataError as error:
+        parser.error(str(error))
 
 
 if __name__ == "__main__":
