@@ -277,7 +277,7 @@ def scrape(
     attempts: Annotated[int, typer.Option(help="Tries of a request whose failure may pass.", min=1)] = 5,
     backoff: Annotated[float, typer.Option(help="Seconds before the second try; doubled each time.", min=0)] = 2.0,
     timeout: Annotated[float, typer.Option(help="Seconds for one git command.", min=1)] = 120.0,
-    max_file_bytes: Annotated[int, typer.Option(help="Larger files are recorded as too_large.", min=1)] = 1 << 20,
+    max_file_bytes: Annotated[int, typer.Option(help="Larger files are recorded as too_large.", min=1)] = 10 << 20,
     max_transfer_bytes: Annotated[int, typer.Option(help="Largest transfer.", min=1 << 16)] = 512 << 20,
     full_bytes: Annotated[
         int, typer.Option(help="Transfer above which `auto` fetches without file contents.", min=1 << 16)

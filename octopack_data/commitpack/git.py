@@ -90,7 +90,7 @@ class Limits:
         memory_bytes: address space of one git process.
     """
 
-    file_bytes: int = 1 << 20
+    file_bytes: int = 10 << 20
     pack_bytes: int = 512 << 20
     full_bytes: int = 32 << 20
     seconds: float = 120.0

@@ -86,7 +86,7 @@ class ScrapeStep(Step):
     name: ClassVar[str] = "commitpack-scrape"
     columns: ClassVar[tuple[str, ...]] = ("commit", "old_file", "new_file", "message", "repos")
     keep_dropped: ClassVar[bool] = True
-    batch_bytes: ClassVar[int] = 1 << 16  # rows grow two hundred times here: 300 bytes in, 64 kB out
+    batch_bytes: ClassVar[int] = 1 << 13  # rows grow two hundred times here, 300 bytes to 64 kB, and some far more
 
     @property
     def reasons(self) -> tuple[str, ...]:
