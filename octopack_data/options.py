@@ -16,7 +16,6 @@ from rich.table import Table
 from octopack_data.errors import DataError
 from octopack_data.executors import Cluster, Executor, submit
 from octopack_data.pipeline import (
-    STATE_FOLDER,
     Job,
     Judgement,
     Progress,
@@ -219,8 +218,3 @@ def _print_explanation(step: Step, units: Sequence[Unit], row_id: str) -> None:
         mark = "[green]passes[/]" if judgement.passed else "[red]DROPS[/]"
         table.add_row(_escape(judgement.rule), mark, _escape(judgement.detail))
     Console().print(table)
-
-
-def state_folder(output: Path) -> Path:
-    """Return the folder of records beside the results."""
-    return output / STATE_FOLDER

@@ -13,19 +13,17 @@ import hashlib
 import os
 import shutil
 import time
-from abc import ABC, abstractmethod
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import orjson
 
 from octopack_data.errors import DataError
+from octopack_data.intake import Intake, Progress, fault_of, find_row, no_report, read_batches
 from octopack_data.shards import (
-    BATCH_BYTES,
     Fingerprint,
     LongLine,
     RoutedWriter,
@@ -35,129 +33,42 @@ from octopack_data.shards import (
     open_writer,
     read_lines,
     remove_leftovers,
-    shard_suffix,
     sync_folder,
     write_atomically,
 )
+from octopack_data.steps import Batch, BatchFunction, Judgement, Outcome, Statistics, Step, Unit
+from octopack_data.units import discover_units, parse_share, take_share
+
+__all__ = [
+    "Batch",
+    "BatchFunction",
+    "Job",
+    "Judgement",
+    "Outcome",
+    "Progress",
+    "Statistics",
+    "Step",
+    "Summary",
+    "Unit",
+    "check_output",
+    "cpu_count",
+    "discover_units",
+    "fault_of",
+    "find_row",
+    "is_done",
+    "parse_share",
+    "pending",
+    "read_batches",
+    "run_unit",
+    "run_units",
+    "summarise",
+    "take_share",
+]
 
 BROKEN_FOLDER = "_broken"
 DROPPED_FOLDER = "_dropped"
 STATE_FOLDER = ".octopack"
 _LOCK_PATIENCE_S = 10.0
-_BROKEN_EXAMPLES = 20
-
-
-# ------------------------------------------------------------------------------------------------- what a step sees
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Consecutive rows of a unit, each as its raw JSON line (no line end) and as the parsed object."""
-
-    lines: list[bytes]
-    rows: list[dict[str, Any]]
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What a step made of a batch.
-
-    Attributes:
-        kept: lines to write, without line ends; an unchanged row is best given as its raw line.
-        routes: for a routed step, the part of the output each kept line belongs to (usually a sub-folder).
-        dropped: position in the batch and reason of each row that is not kept. Columns that the step adds to the parsed
-            row (an error message, say) are written along with it where dropped rows are kept.
-        tallies: named counts for the statistics, added up over all shards.
-    """
-
-    kept: list[bytes] = field(default_factory=list)
-    routes: list[str] | None = None
-    dropped: list[tuple[int, str]] = field(default_factory=list)
-    tallies: dict[str, Counter[str]] = field(default_factory=dict)
-
-
-BatchFunction = Callable[[Batch], Outcome]
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """One line of an explanation: a rule, whether the row passes it, and the value it was decided on."""
-
-    rule: str
-    passed: bool
-    detail: str
-
-
-class Step(ABC):
-    """A pure function over batches of rows, with its name, its configuration and the reasons it may give.
-
-    A step is pickled and sent to other processes and machines, so it holds its configuration only; `start` loads what
-    is heavy.
-    """
-
-    name: ClassVar[str]
-    version: ClassVar[int] = 1
-    """Raised when the code changes in a way that changes results: old outputs are then made again."""
-    columns: ClassVar[tuple[str, ...]] = ()
-    """Text columns that every row must have."""
-    row_types: ClassVar[tuple[type, ...]] = (dict,)
-    """JSON types of a row; anything but an object is for steps without required columns."""
-    row_id: ClassVar[str] = "commit"
-    """Column by which `--explain` finds a row."""
-    batch_bytes: ClassVar[int] = BATCH_BYTES
-    """Bytes of input in a batch; a step that makes rows grow takes less."""
-    routed: ClassVar[bool] = False
-    """Whether kept rows are spread over several files (`Outcome.routes`)."""
-    counts_only: ClassVar[bool] = False
-    """Whether the step writes no rows: its result is the statistics."""
-    keep_dropped: ClassVar[bool] = False
-    """Whether dropped rows are written to `_dropped/` even when the user did not ask for it."""
-    one_to_one: ClassVar[bool] = True
-    """Whether every row is either kept or dropped, exactly once (the engine then holds the step to it)."""
-
-    @property
-    @abstractmethod
-    def reasons(self) -> tuple[str, ...]:
-        """The reasons for dropping a row, in the order in which the funnel lists them."""
-
-    @abstractmethod
-    def config(self) -> Mapping[str, object]:
-        """Everything that changes the output, as plain JSON values."""
-
-    @abstractmethod
-    def start(self) -> BatchFunction:
-        """Load what is needed and return the function; called once in each process."""
-
-    def start_unit(self, function: BatchFunction, unit: Unit, work: Path) -> BatchFunction:
-        """Return the function for one unit; a step with state inside a unit, or a journal of its own, overrides this.
-
-        Args:
-            function: what `start` returned.
-            unit: the unit about to be made.
-            work: a folder of this unit that does not exist at first, survives interruption, and is removed when the
-                unit is whole.
-        """
-        del unit, work
-        return function
-
-    def output_path(self, unit: Unit, route: str, suffix: str) -> str:
-        """Return where the rows of a route go, relative to the output folder."""
-        return f"{route}/{unit.name}.{suffix}".lstrip("/")
-
-    def explain(self, row: dict[str, Any]) -> list[Judgement]:
-        """Say what every rule makes of a row, in order, up to the one that drops it."""
-        outcome = self.start()(Batch([orjson.dumps(row)], [row]))
-        if outcome.dropped:
-            return [Judgement(reason, False, "dropped") for _, reason in outcome.dropped]
-        return [Judgement(self.name, True, "kept")]
-
-
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """One output shard: its name (which may contain folders, and has no suffix) and the input files it is made of."""
-
-    name: str
-    inputs: tuple[Path, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,126 +103,6 @@ class Job:
     def config_hash(self) -> str:
         """Return the SHA-256 of the configuration."""
         return hashlib.sha256(orjson.dumps(self.config(), option=orjson.OPT_SORT_KEYS)).hexdigest()
-
-
-# ------------------------------------------------------------------------------------------------------- statistics
-
-
-@dataclass(slots=True)
-class Statistics:
-    """Counts of a unit or of a whole run; they add up."""
-
-    rows_in: int = 0
-    rows_out: int = 0
-    broken: int = 0
-    blank: int = 0
-    bytes_in: int = 0
-    bytes_out: int = 0
-    dropped: Counter[str] = field(default_factory=Counter)
-    tallies: dict[str, Counter[str]] = field(default_factory=dict)
-
-    def tally(self, tallies: Mapping[str, Counter[str]]) -> None:
-        """Add named counts."""
-        for name, counts in tallies.items():
-            self.tallies.setdefault(name, Counter()).update(counts)
-
-    def add(self, other: Statistics) -> None:
-        """Add the counts of another unit."""
-        for name in ("rows_in", "rows_out", "broken", "blank", "bytes_in", "bytes_out"):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-        self.dropped.update(other.dropped)
-        self.tally(other.tallies)
-
-    def funnel(self, reasons: Sequence[str]) -> list[tuple[str, int, int]]:
-        """Return (reason, rows dropped by it, rows left after it) in the order of the rules."""
-        left = self.rows_in
-        table = []
-        for reason in [*reasons, *sorted(self.dropped.keys() - set(reasons))]:
-            left -= self.dropped[reason]
-            table.append((reason, self.dropped[reason], left))
-        return table
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values, in a fixed order."""
-        return {
-            "rows_in": self.rows_in,
-            "rows_out": self.rows_out,
-            "broken": self.broken,
-            "blank": self.blank,
-            "bytes_in": self.bytes_in,
-            "bytes_out": self.bytes_out,
-            "dropped": dict(sorted(self.dropped.items())),
-            "tallies": {name: dict(sorted(counts.items())) for name, counts in sorted(self.tallies.items())},
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Statistics:
-        """Read what `to_json` wrote."""
-        counts = {k: data[k] for k in ("rows_in", "rows_out", "broken", "blank", "bytes_in", "bytes_out")}
-        tallies = {name: Counter(values) for name, values in data["tallies"].items()}
-        return cls(**counts, dropped=Counter(data["dropped"]), tallies=tallies)
-
-
-# ------------------------------------------------------------------------------------------------------------ units
-
-
-def discover_units(inputs: Sequence[Path]) -> list[Unit]:
-    """Return one unit for each shard named by `inputs`: files, or folders that are searched in sorted order.
-
-    Names starting with "." or "_" (state, broken lines, dropped rows) are passed over inside folders.
-
-    Raises:
-        DataError: a path does not exist, a folder holds no shard, or two shards would get the same name.
-    """
-    found: dict[str, Unit] = {}
-    for path in inputs:
-        if path.is_dir():
-            files = [f for f in sorted(path.rglob("*")) if f.is_file() and _is_shard(f) and not _hidden(f, path)]
-            if not files:
-                raise DataError(f"{path}: no shards in this folder (*.jsonl, *.jsonl.gz, *.jsonl.zst, *.parquet)")
-        elif path.is_file():
-            files = [path]
-        else:
-            raise DataError(f"{path}: no such file or folder")
-        for file in files:
-            suffix = shard_suffix(file)
-            if suffix is None:
-                raise DataError(f"{file}: unknown kind of file; shards are *.jsonl, *.jsonl.gz, *.jsonl.zst, *.parquet")
-            relative = file.relative_to(path) if file != path else Path(file.name)
-            name = relative.as_posix().removesuffix(suffix)
-            if name in found and found[name].inputs != (file,):
-                raise DataError(
-                    f"{found[name].inputs[0]} and {file} would both become the shard {name!r}; "
-                    "rename one, or give the folder above them"
-                )
-            found[name] = Unit(name, (file,))
-    return list(found.values())
-
-
-def _is_shard(file: Path) -> bool:
-    # In a folder, *.json is a manifest or the like; a file of rows with that name can be given by itself.
-    return shard_suffix(file) is not None and not file.name.lower().endswith((".json", ".json.gz", ".json.zst"))
-
-
-def _hidden(file: Path, root: Path) -> bool:
-    return any(part.startswith((".", "_")) for part in file.relative_to(root).parts)
-
-
-def take_share(units: Sequence[Unit], index: int, count: int) -> list[Unit]:
-    """Return the units of job `index` (from 0) of a job array of `count`."""
-    return list(units[index::count])
-
-
-def parse_share(text: str) -> tuple[int, int]:
-    """Read `i/n`.
-
-    Raises:
-        DataError: not of that form, or i is not between 0 and n - 1.
-    """
-    index, slash, count = text.partition("/")
-    if not (slash and index.isdigit() and count.isdigit() and int(index) < int(count)):
-        raise DataError(f"--shard {text}: expected i/n with 0 <= i < n, for example 0/8 for the first of eight jobs")
-    return int(index), int(count)
 
 
 # ---------------------------------------------------------------------------------------------------------- records
@@ -389,18 +180,6 @@ def check_output(job: Job, units: Sequence[Unit]) -> None:
 # --------------------------------------------------------------------------------------------------- running a unit
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """What has been done since the last report: compressed bytes read and rows seen."""
-
-    bytes_read: int
-    rows: int
-
-
-def _no_report(progress: Progress) -> None:
-    del progress
-
-
 @contextmanager
 def _unit_lock(job: Job, unit: Unit) -> Iterator[Path]:
     """Give a fresh temporary folder that no other run works in; what an interrupted run left there is removed."""
@@ -435,88 +214,6 @@ def _unit_lock(job: Job, unit: Unit) -> Iterator[Path]:
         lock.close()
 
 
-def fault_of(row: object, columns: Sequence[str], row_types: tuple[type, ...] = (dict,)) -> str | None:
-    """Say what a parsed row lacks to be handed to a step, or return None."""
-    if type(row) not in row_types:
-        return f"a row must be a JSON object, this is a {type(row).__name__}"
-    if not isinstance(row, dict):
-        return None
-    for column in columns:
-        if column not in row:
-            return f"no column {column!r} (columns here: {', '.join(map(str, row)) or 'none'})"
-        if not isinstance(row[column], str):
-            return f"column {column!r} must be text, here it is {type(row[column]).__name__}"
-    return None
-
-
-@dataclass(slots=True)
-class _Intake:
-    """Turns raw lines into batches of valid rows and keeps every other line aside."""
-
-    unit: Unit
-    columns: tuple[str, ...]
-    row_types: tuple[type, ...]
-    statistics: Statistics
-    aside: list[bytes] = field(default_factory=list)
-    examples: list[dict[str, object]] = field(default_factory=list)
-    line_number: int = 0
-
-    def batch(self, lines: list[bytes | LongLine], path: Path) -> Batch:
-        """Return the valid rows of some lines.
-
-        Raises:
-            DataError: no row of the shard so far has the columns that the step needs.
-        """
-        raw: list[bytes] = lines  # type: ignore[assignment]  # any LongLine ends up in the slow path below
-        try:
-            rows: list[Any] = [orjson.loads(line) for line in raw]
-            for row in rows:
-                if type(row) not in self.row_types:
-                    raise TypeError
-                for column in self.columns:
-                    if type(row[column]) is not str:
-                        raise TypeError
-        except (orjson.JSONDecodeError, KeyError, TypeError):
-            raw, rows = self._sift(lines, path)
-        else:
-            self.line_number += len(lines)
-        self.statistics.rows_in += len(rows)
-        return Batch(raw, rows)
-
-    def _sift(self, lines: list[bytes | LongLine], path: Path) -> tuple[list[bytes], list[Any]]:
-        good: list[bytes] = []
-        rows: list[Any] = []
-        for line in lines:
-            self.line_number += 1
-            if isinstance(line, LongLine):
-                self._put_aside(path, f"line of {line.size} bytes, too long for a row (the input keeps it)", None)
-                continue
-            if not line.strip():
-                self.statistics.blank += 1
-                continue
-            try:
-                row = orjson.loads(line)
-            except orjson.JSONDecodeError as error:
-                self._put_aside(path, f"not JSON: {error}", line)
-                continue
-            fault = fault_of(row, self.columns, self.row_types)
-            if fault is None:
-                good.append(line)
-                rows.append(row)
-                continue
-            if not self.statistics.rows_in and not rows and self.line_number == 1:
-                raise DataError(f"{path}, line 1: {fault}; is this the right file for {self.unit.name!r}?")
-            self._put_aside(path, fault, line)
-        return good, rows
-
-    def _put_aside(self, path: Path, error: str, line: bytes | None) -> None:
-        self.statistics.broken += 1
-        if len(self.examples) < _BROKEN_EXAMPLES:
-            self.examples.append({"file": path.name, "line": self.line_number, "error": error})
-        if line is not None:
-            self.aside.append(line)
-
-
 def _limited(lines: list[bytes | LongLine], left: int | None) -> list[bytes | LongLine]:
     return lines if left is None or len(lines) <= left else lines[:left]
 
@@ -530,7 +227,7 @@ def _check_conservation(job: Job, batch: Batch, outcome: Outcome) -> None:
 
 
 def run_unit(
-    job: Job, unit: Unit, function: BatchFunction, report: Callable[[Progress], None] = _no_report
+    job: Job, unit: Unit, function: BatchFunction, report: Callable[[Progress], None] = no_report
 ) -> Statistics:
     """Make one output shard: read, apply the step, write under temporary names, rename, write the record.
 
@@ -554,7 +251,7 @@ def _run_unit(
     job: Job, unit: Unit, function: BatchFunction, report: Callable[[Progress], None], temporary: Path
 ) -> Statistics:
     statistics = Statistics()
-    intake = _Intake(unit, job.step.columns, job.step.row_types, statistics)
+    intake = Intake(unit, job.step.columns, job.step.row_types, statistics)
     folder, _, stem = unit.name.rpartition("/")
     results = temporary / "results"
     writer = RoutedWriter(lambda route: results / job.step.output_path(unit, route, job.kind.value), job.kind)
@@ -724,7 +421,7 @@ def summarise(job: Job, units: Sequence[Unit]) -> Summary:
 
 
 def run_units(
-    job: Job, units: Sequence[Unit], workers: int = 1, report: Callable[[Progress], None] = _no_report
+    job: Job, units: Sequence[Unit], workers: int = 1, report: Callable[[Progress], None] = no_report
 ) -> None:
     """Make the given units, in this process or in `workers` others, whether or not they are there already."""
     if not units:
@@ -737,51 +434,6 @@ def run_units(
     from octopack_data.executors import run_in_processes
 
     run_in_processes(job, units, workers, report)
-
-
-def read_batches(
-    unit: Unit, columns: tuple[str, ...], statistics: Statistics, report: Callable[[Progress], None] = _no_report
-) -> Iterator[Batch]:
-    """Yield the valid rows of a unit as the engine hands them to a step; what is broken is counted, not kept.
-
-    Args:
-        unit: what to read.
-        columns: text columns that a row must have.
-        statistics: takes the counts.
-        report: called after each batch.
-    """
-    intake = _Intake(unit, columns, (dict,), statistics)
-    for path in unit.inputs:
-        fingerprint = Fingerprint()
-        intake.line_number = 0
-        read = 0
-        for lines in read_lines(path, fingerprint=fingerprint):
-            yield intake.batch(lines, path)
-            intake.aside.clear()
-            report(Progress(fingerprint.size - read, len(lines)))
-            read = fingerprint.size
-
-
-def find_row(units: Sequence[Unit], column: str, row_id: str) -> tuple[Unit, dict[str, Any]]:
-    """Return the first row whose `column` is `row_id`, and the unit it is in.
-
-    Raises:
-        DataError: there is none.
-    """
-    needle = orjson.dumps(row_id)[1:-1]
-    for unit in units:
-        for path in unit.inputs:
-            for lines in read_lines(path):
-                for line in lines:
-                    if not isinstance(line, bytes) or (row_id.isascii() and needle not in line):
-                        continue
-                    try:
-                        row = orjson.loads(line)
-                    except orjson.JSONDecodeError:
-                        continue
-                    if isinstance(row, dict) and str(row.get(column)) == row_id:
-                        return unit, row
-    raise DataError(f"no row with {column} = {row_id!r} in {len(units)} shard(s); check the id and the --input")
 
 
 def cpu_count() -> int:

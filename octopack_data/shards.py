@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import io
 import os
 import platform
 import zlib
@@ -440,11 +439,6 @@ class RoutedWriter:
             self._open.popitem(last=False)[1].close()
 
 
-def count_rows(path: Path) -> int:
-    """Return the number of rows of a shard (blank lines are none)."""
-    return sum(1 for lines in read_lines(path) for line in lines if isinstance(line, LongLine) or line.strip())
-
-
 def iter_rows(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the parsed rows of a small shard.
 
@@ -464,27 +458,3 @@ def iter_rows(path: Path) -> Iterator[dict[str, Any]]:
             if not isinstance(row, dict):
                 raise DataError(f"{path}, line {number}: a row must be a JSON object, this is {type(row).__name__}")
             yield row
-
-
-def dump_rows(rows: Iterable[dict[str, Any]]) -> bytes:
-    """Return rows as JSON lines in UTF-8."""
-    buffer = io.BytesIO()
-    for row in rows:
-        buffer.write(orjson.dumps(row))
-        buffer.write(b"\n")
-    return buffer.getvalue()
-
-
-def compress(data: bytes, kind: ShardFormat) -> bytes:
-    """Return `data` as the contents of a JSON lines file of the given kind, deterministically."""
-    if kind is ShardFormat.JSONL:
-        return data
-    if kind is ShardFormat.JSONL_GZ:
-        import gzip
-
-        return gzip.compress(data, compresslevel=6, mtime=0)
-    if kind is ShardFormat.JSONL_ZST:
-        import zstandard
-
-        return zstandard.ZstdCompressor(level=3).compress(data)
-    raise DataError("parquet cannot be made from raw lines; use --format jsonl.zst")

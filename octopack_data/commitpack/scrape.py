@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import queue
+import re
 import shutil
 import tempfile
 import threading
@@ -28,7 +29,6 @@ NOISE_MESSAGES = frozenset({"initial commit", "please\n", "please", "lalala"})
 """Whole messages that the reference drops before it scrapes."""
 
 _OWN_COLUMNS = ("dropped_by", "repo", "error", "tried")
-_CONTENT_COLUMNS = ("commit", "old_file", "new_file", "old_contents", "new_contents", "subject", "message")
 
 
 def prefilter(row: dict[str, Any]) -> str | None:
@@ -86,7 +86,7 @@ class ScrapeStep(Step):
     name: ClassVar[str] = "commitpack-scrape"
     columns: ClassVar[tuple[str, ...]] = ("commit", "old_file", "new_file", "message", "repos")
     keep_dropped: ClassVar[bool] = True
-    batch_bytes: ClassVar[int] = 1 << 13  # rows grow two hundred times here, 300 bytes to 64 kB, and some far more
+    batch_bytes: ClassVar[int] = 1 << 11  # a few rows: they grow two hundred times here, some to 20 MB
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -233,16 +233,17 @@ class _UnitRun:
             if reason is not None:
                 outcome.dropped.append((position, reason))
                 continue
-            result = orjson.loads(self._journal.wait_for(key_of(line), self._state.check))
-            if "reason" in result:
-                row |= {name: result[name] for name in ("repo", "error", "tried")}
-                outcome.dropped.append((position, result["reason"]))
+            result = self._journal.wait_for(key_of(line), self._state.check)
+            scraped = _SCRAPED.match(result)
+            if scraped is None:
+                failed = orjson.loads(result)
+                outcome.dropped.append((position, failed.pop("reason")))
+                row |= failed
                 continue
-            row |= result
-            first = {name: row[name] for name in _CONTENT_COLUMNS if name in row}
-            outcome.kept.append(orjson.dumps(first | row))
+            repository = scraped[1].decode()
+            outcome.kept.append(_with_contents(row, repository, result[scraped.end() : -1]))
             first_listed = target_of("", row).repositories[0]
-            outcome.tallies["repositories"]["first" if result["repo"] == first_listed else "fork"] += 1
+            outcome.tallies["repositories"]["first" if repository == first_listed else "fork"] += 1
         return outcome
 
     def stop(self) -> None:
@@ -298,10 +299,20 @@ def _stands(result: bytes) -> bool:
     return not result.startswith(_PASSING)
 
 
+_SCRAPED = re.compile(rb'\{"repo":"([^"]*)",(?="old_contents":)')
+
+
+def _with_contents(row: dict[str, Any], repository: str, contents: bytes) -> bytes:
+    """Return a row with contents, which stay the bytes they are in the journal: some have many megabytes."""
+    first = {name: row[name] for name in ("commit", "old_file", "new_file")}
+    rest = {name: row[name] for name in row if name not in first and name not in ("old_contents", "new_contents")}
+    return b"".join((orjson.dumps(first)[:-1], b",", contents, b",", orjson.dumps(rest | {"repo": repository})[1:]))
+
+
 def _as_json(scraped: Scraped) -> bytes:
     if scraped.contents is not None:
         contents = {"old_contents": scraped.contents.old, "new_contents": scraped.contents.new}
-        return orjson.dumps(contents | {"repo": scraped.repository})
+        return orjson.dumps({"repo": scraped.repository} | contents)
     assert scraped.failure is not None
     tried = [{"repo": name, "reason": reason} for name, reason in scraped.tried]
     return orjson.dumps(
