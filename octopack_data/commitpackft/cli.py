@@ -96,7 +96,8 @@ def commitpackft(
 
     octopack data commitpackft shards/ -o ft --executor slurm --partition cpu --tasks 64
     """
-    from octopack_data.commitpackft.filters import MODELS, Semantics
+    from octopack_data.commitpackft.filters import Semantics
+    from octopack_data.commitpackft.models import MODELS
     from octopack_data.commitpackft.step import CommitPackFT
     from octopack_data.commitpackft.tokens import load_tokenizer
     from octopack_data.commitpackft.wordlists import read_list

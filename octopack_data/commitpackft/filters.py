@@ -12,11 +12,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Any
 
 from octopack_data.commitpackft import wordlists
 from octopack_data.commitpackft.subjects import CI_SKIP, clean_paper, clean_scripts
-from octopack_data.commitpackft.tokens import TokenCounter
 
 
 class Semantics(str, Enum):
@@ -97,92 +96,6 @@ class Edit:
     def reason(self) -> str:
         """The name of the step in explanations."""
         return f"{self.code} {self.name}"
-
-
-@dataclass(frozen=True, slots=True)
-class TokenBounds:
-    """The token rule of a model: which text is counted, and the bounds that keep a row (both included).
-
-    Attributes:
-        layout: text that is counted, with {old}, {subject}, {new} in their places.
-        minimum: fewest tokens.
-        maximum: most tokens.
-    """
-
-    layout: str
-    minimum: int
-    maximum: int
-
-    def count(self, counter: TokenCounter, old: str, subject: str, new: str) -> int:
-        """Return the number of tokens, or some number above the maximum."""
-        before, separator, after = _split_layout(self.layout)
-        values = {"old": old, "subject": subject, "new": new}
-        return counter.count_around(before.format(**values), separator, after.format(**values), self.maximum)
-
-
-END_OF_TEXT = "<|endoftext|>"
-
-
-def _split_layout(layout: str) -> tuple[str, str, str]:
-    before, separator, after = layout.rpartition(END_OF_TEXT)
-    return before, separator, after
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """A model that CommitPackFT is filtered for.
-
-    Attributes:
-        name: how the reference calls it.
-        tokenizer: its tokenizer on the hub.
-        bounds: its token rule.
-        columns: columns written, None for the `inputs` and `targets` of BLOOMZ.
-        languages: folder names of the languages its run went through; empty for all.
-    """
-
-    name: str
-    tokenizer: str
-    bounds: TokenBounds
-    columns: tuple[str, ...] | None
-    languages: tuple[str, ...]
-
-
-_ALL_COLUMNS = (
-    "commit",
-    "old_file",
-    "new_file",
-    "old_contents",
-    "new_contents",
-    "subject",
-    "message",
-    "lang",
-    "license",
-    "repos",
-)
-_WITHOUT_MESSAGE = tuple(column for column in _ALL_COLUMNS if column != "message")
-_THREE = ("python", "java", "javascript")
-_SIX = (*_THREE, "rust", "go", "c++")
-_CODEGEEX = (
-    *(*_SIX, "c", "html", "shell", "php", "html+php", "css", "typescript", "sql", "tex", "objective-c++", "scala"),
-    *("kotlin", "pascal", "fortran", "r", "cuda", "c#"),
-)
-
-MODELS = {
-    model.name: model
-    for model in (
-        Model("starcoder", "bigcode/starcoder", TokenBounds("{old}<|endoftext|>{new}", 50, 768), _ALL_COLUMNS, ()),
-        Model(
-            "santacoder",
-            "bigcode/santacoder",
-            TokenBounds("<|endoftext|>{old}<|endoftext|>{subject}<|endoftext|>{new}", 0, 2048),
-            _WITHOUT_MESSAGE,
-            _THREE,
-        ),
-        Model("codegeex", "gpt2", TokenBounds("{old}{subject}{new}", 0, 2048), _WITHOUT_MESSAGE, _CODEGEEX),
-        Model("bloomz", "bigscience/bloomz-7b1", TokenBounds("{old}\n\n{subject}\n{new}", 0, 2048), None, _SIX),
-    )
-}
-"""Presets; the published data set was made with `starcoder`. Source: commitpackft_filters1.py."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -508,109 +421,3 @@ def paper_recipe(seed: int, starts: tuple[str, ...] | None = None) -> Recipe:
 def recipe(semantics: Semantics, seed: int, starts: tuple[str, ...] | None = None) -> Recipe:
     """Return the rules of a reading."""
     return paper_recipe(seed, starts) if semantics is Semantics.PAPER else scripts_recipe(semantics, seed, starts)
-
-
-# ------------------------------------------------------------------------------------------------------------ judging
-
-
-class Decision(NamedTuple):
-    """What the rules make of a row: the reason it is dropped for, or None, and the cleaned subject."""
-
-    reason: str | None
-    subject: str
-
-
-_Section = tuple[Callable[[str], str] | None, tuple[tuple[Callable[[Commit], bool], str], ...]]
-"""An edit, or none, and the rules up to the next one."""
-
-
-def _sections(steps: tuple[Rule | Edit, ...]) -> list[_Section]:
-    sections: list[_Section] = []
-    change: Callable[[str], str] | None = None
-    rules: list[tuple[Callable[[Commit], bool], str]] = []
-    for step in steps:
-        if isinstance(step, Rule):
-            rules.append((step.keeps, step.reason))
-        else:
-            sections.append((change, tuple(rules)))
-            change, rules = step.change, []
-    return [*sections, (change, tuple(rules))]
-
-
-def _first_failing(sections: list[_Section], commit: Commit) -> str | None:
-    for change, rules in sections:
-        if change is not None:
-            commit.set_subject(change(commit.subject))
-        for keeps, reason in rules:
-            if not keeps(commit):
-                return reason
-    return None
-
-
-class Judge:
-    """Applies a recipe to rows: the cheap rules first, tokens counted only where they decide.
-
-    Args:
-        recipe: the ordered rules.
-        counter: counts tokens; None leaves the token rule out.
-        bounds: of the token rule.
-        exact_reasons: give the first rule of the list that drops a row. Otherwise a row that a cheap rule behind the
-            token rule drops is counted there without its tokens being counted: the kept rows are the same.
-    """
-
-    def __init__(
-        self, recipe: Recipe, counter: TokenCounter | None, bounds: TokenBounds, exact_reasons: bool = True
-    ) -> None:
-        self._before = _sections(recipe.before_tokens)
-        self._after = _sections(recipe.after_tokens)
-        self._recipe = recipe
-        self._counter = counter
-        self._bounds = bounds
-        self._exact = exact_reasons
-
-    def decide(self, row: dict[str, Any]) -> Decision:
-        """Return the decision on one row (columns: `COLUMNS`)."""
-        return Decision(*self.judge(row))
-
-    def judge(self, row: dict[str, Any]) -> tuple[str | None, str]:
-        """Return the fields of the decision; for the inner loop, where making a `Decision` would be felt."""
-        commit = Commit(row)
-        reason = _first_failing(self._before, commit)
-        if reason is not None:
-            return reason, commit.subject
-        before = commit.subject
-        reason = _first_failing(self._after, commit)
-        if self._counter is not None and (reason is None or self._exact) and not self._tokens_fit(commit, before):
-            reason = self._recipe.tokens
-        return reason, commit.subject
-
-    def _tokens(self, commit: Commit, subject: str) -> int:
-        assert self._counter is not None
-        return self._bounds.count(self._counter, commit.old, subject, commit.new)
-
-    def _tokens_fit(self, commit: Commit, subject: str) -> bool:
-        return self._bounds.minimum <= self._tokens(commit, subject) <= self._bounds.maximum
-
-    def explain(self, row: dict[str, Any]) -> list[tuple[str, bool, str]]:
-        """Return (rule, passed, value decided on) for every rule up to the one that drops the row."""
-        commit = Commit(row)
-        lines: list[tuple[str, bool, str]] = []
-        for step in (*self._recipe.before_tokens, None, *self._recipe.after_tokens):
-            if isinstance(step, Edit):
-                before = commit.subject
-                commit.set_subject(step.change(before))
-                changed = "unchanged" if commit.subject == before else f"{before!r} -> {commit.subject!r}"
-                lines.append((step.reason, True, changed))
-            elif step is None:
-                if self._counter is None:
-                    continue
-                count = self._tokens(commit, commit.subject)
-                shown = f"more than {self._bounds.maximum}" if count > self._bounds.maximum else str(count)
-                passed = self._bounds.minimum <= count <= self._bounds.maximum
-                allowed = f"{self._bounds.minimum}..{self._bounds.maximum}"
-                lines.append((self._recipe.tokens, passed, f"{shown} tokens, allowed {allowed}"))
-            else:
-                lines.append((step.reason, step.keeps(commit), str(step.shows(commit))))
-            if not lines[-1][1]:
-                break
-        return lines

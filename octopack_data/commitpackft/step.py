@@ -11,16 +11,9 @@ from typing import Any, ClassVar
 import orjson
 
 from octopack_data.commitpack.languages import directory_name
-from octopack_data.commitpackft.filters import (
-    COLUMNS,
-    MODELS,
-    Edit,
-    Judge,
-    Model,
-    Recipe,
-    Semantics,
-    recipe,
-)
+from octopack_data.commitpackft.filters import COLUMNS, Edit, Recipe, Semantics, recipe
+from octopack_data.commitpackft.judge import Judge
+from octopack_data.commitpackft.models import MODELS, Model
 from octopack_data.commitpackft.tokens import TokenCounter, counter_for, tokenizer_identity
 from octopack_data.decontamination import CONTAMINATED, Benchmark, tally
 from octopack_data.pipeline import Batch, BatchFunction, Judgement, Outcome, Step

@@ -14,15 +14,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from plain_commitpackft import has_bump, judge
 
-from octopack_data.commitpackft.filters import (
-    MODELS,
-    Commit,
-    Edit,
-    Judge,
-    Semantics,
-    bump_survives,
-    recipe,
-)
+from octopack_data.commitpackft.filters import Commit, Edit, Semantics, bump_survives, recipe
+from octopack_data.commitpackft.judge import Judge
+from octopack_data.commitpackft.models import MODELS
 from octopack_data.commitpackft.subjects import clean_paper, clean_scripts
 from octopack_data.commitpackft.tokens import TokenCounter, counter_for
 
