@@ -39,9 +39,9 @@ def downloads(what: str) -> Iterator[None]:
         yield
     except TrainingError:
         raise
-    except MemoryError:
-        raise
     except Exception as error:
+        if _is_out_of_memory(error):
+            raise
         raise _explain_download(what, error) from error
 
 
@@ -77,10 +77,13 @@ def memory(recipe: Recipe) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        told = str(error).lower()
-        if not isinstance(error, MemoryError) and not any(sign in told for sign in _OUT_OF_MEMORY):
+        if not _is_out_of_memory(error):
             raise
         raise TrainingError(f"Out of memory: {memory_advice(recipe)} ({_one_line(error)}).") from error
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or any(sign in str(error).lower() for sign in _OUT_OF_MEMORY)
 
 
 def memory_advice(recipe: Recipe) -> str:

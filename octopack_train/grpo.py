@@ -87,6 +87,9 @@ def train(recipe: Recipe, *, fresh: bool = False, report: Report = print) -> Run
     problems = load_problems(recipe, tokenizer, report)
     run = RunFolder(Path(recipe.output))
     run.check(recipe, fresh=fresh)
+    if run.is_finished() and not fresh:
+        report(f"{run.path} is finished already; --fresh trains again.")
+        return run
     report(f"{len(problems.rows)} problems from {recipe.data.path} in {', '.join(problems.languages)}.")
     try:
         sandbox = open_sandbox(options.sandbox, languages=problems.languages)  # type: ignore[arg-type]
@@ -95,7 +98,8 @@ def train(recipe: Recipe, *, fresh: bool = False, report: Report = print) -> Run
     with sandbox, faults.memory(recipe):
         trainer = _build_trainer(recipe, options, problems, sandbox, tokenizer, run, report)
         manifest = Manifest(recipe.data.path, {}, problems.rows._fingerprint, len(problems.rows), 0)
-        checkpoint = run.begin(recipe, manifest.to_json(), fresh=fresh)
+        run.begin(recipe, manifest.to_json(), fresh=fresh)
+        checkpoint = run.last_checkpoint(recipe.train.stop_at)
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
         finish(trainer, tokenizer, recipe, run)
     return run

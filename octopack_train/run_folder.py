@@ -125,8 +125,8 @@ class RunFolder:
         elif self.path.is_dir() and any(self.path.iterdir()) and not self.recipe_file.exists():
             raise TrainingError(f"{self.path} is not empty and not a training run: choose another output=...")
 
-    def begin(self, recipe: Recipe, manifest: str, *, fresh: bool) -> Path | None:
-        """Write recipe, data manifest and versions, and return the checkpoint to resume from, if there is one.
+    def begin(self, recipe: Recipe, manifest: str, *, fresh: bool) -> None:
+        """Write recipe, data manifest and versions.
 
         Args:
             recipe: the recipe, which `check` has accepted.
@@ -139,22 +139,31 @@ class RunFolder:
         write_text(self.recipe_file, recipe.to_yaml())
         write_text(self.manifest_file, manifest)
         write_text(self.versions_file, json.dumps(versions(), indent=2) + "\n")
-        return self.last_checkpoint()
 
-    def last_checkpoint(self) -> Path | None:
-        """Return the latest checkpoint that was written to its end.
+    def is_finished(self) -> bool:
+        """Tell whether the final weights are there."""
+        return self.adapter.is_dir() or self.model.is_dir()
 
-        The trainer writes `trainer_state.json` last: a checkpoint without a readable one was cut short by a kill.
+    def last_checkpoint(self, stop_at: int | None = None) -> Path | None:
+        """Return the latest checkpoint to resume from: one that was written to its end, with steps left to do.
+
+        The trainer writes `trainer_state.json` last, so a checkpoint without a readable one was cut short by a kill.
+        From a checkpoint at its last step the trainer would do one step too many: a run that was killed while its final
+        weights were written repeats its last steps instead.
+
+        Args:
+            stop_at: step at which the run ends, if that is before the end of its schedule.
         """
         if not self.checkpoints.is_dir():
             return None
         found = sorted(self.checkpoints.glob("checkpoint-*"), key=lambda folder: int(folder.name.rpartition("-")[2]))
         for folder in reversed(found):
             try:
-                json.loads((folder / "trainer_state.json").read_text(encoding="utf-8"))
+                state = json.loads((folder / "trainer_state.json").read_text(encoding="utf-8"))
             except (OSError, ValueError):
                 continue
-            return folder
+            if state["global_step"] < (stop_at or state["max_steps"]):
+                return folder
         return None
 
     def write_metrics(self, history: Sequence[Mapping[str, Any]]) -> None:

@@ -33,7 +33,7 @@ Report = Callable[[str], None]
 
 
 def train(recipe: Recipe, *, fresh: bool = False, report: Report = print) -> RunFolder:
-    """Train as the recipe says, from the last whole checkpoint if the folder has one.
+    """Train as the recipe says, from the last whole checkpoint if the folder has one; a finished run is left as it is.
 
     Args:
         recipe: the run.
@@ -51,10 +51,12 @@ def train(recipe: Recipe, *, fresh: bool = False, report: Report = print) -> Run
     check_device(recipe)
     check_length(recipe, load_config(recipe.model))
     run = RunFolder(Path(recipe.output))
+    run.check(recipe, fresh=fresh)
+    if run.is_finished() and not fresh:
+        report(f"{run.path} is finished already; --fresh trains again.")
+        return run
     state = PartialState(cpu=recipe.launch.cpu)
     with state.main_process_first():  # the others find the tokens cached
-        if state.is_main_process:
-            run.check(recipe, fresh=fresh)
         tokenizer = load_tokenizer(recipe.model)
         data = tokenize(recipe, tokenizer)
     with faults.memory(recipe):
@@ -62,7 +64,7 @@ def train(recipe: Recipe, *, fresh: bool = False, report: Report = print) -> Run
         with state.main_process_first():
             if state.is_main_process:
                 run.begin(recipe, data.manifest.to_json(), fresh=fresh)
-            checkpoint = run.last_checkpoint()
+            checkpoint = run.last_checkpoint(recipe.train.stop_at)
         if state.is_main_process:
             report(_describe(data.manifest))
             if checkpoint is not None:
@@ -161,10 +163,10 @@ def finish(trainer: Trainer, tokenizer: Any, recipe: Recipe, run: RunFolder) -> 
         tokenizer.save_pretrained(str(partial))
         for leftover in ("training_args.bin", "README.md"):  # a pickle, and a card that knows less than ours
             (partial / leftover).unlink(missing_ok=True)
+        run.write_metrics(trainer.state.log_history)
         if target.exists():
             shutil.rmtree(target)
-        partial.rename(target)
-        run.write_metrics(trainer.state.log_history)
+        partial.rename(target)  # last: where the weights are, everything is
 
 
 def callbacks(recipe: Recipe, report: Report) -> list[TrainerCallback]:

@@ -41,6 +41,12 @@ def test_out_of_memory_says_what_to_change(fault: Exception, make_recipe: Callab
         raise fault
 
 
+def test_memory_that_runs_out_while_loading_is_no_broken_download(make_recipe: Callable[..., Recipe]):
+    fault = RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+    with pytest.raises(TrainingError, match="Out of memory"), memory(make_recipe()), downloads("the model x"):
+        raise fault
+
+
 def test_other_faults_pass_through(make_recipe: Callable[..., Recipe]):
     with pytest.raises(RuntimeError, match="shape"), memory(make_recipe()):
         raise RuntimeError("shape mismatch")

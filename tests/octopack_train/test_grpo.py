@@ -83,7 +83,7 @@ def test_a_few_steps_run_for_real(make_recipe: Callable[..., Recipe], monkeypatc
     assert len(judge.programs) == 8
     logged = [json.loads(line) for line in run.metrics_file.read_text().splitlines()]
     assert any("reward" in entry for entry in logged)
-    assert run.last_checkpoint() is not None
+    assert run.last_checkpoint() == run.checkpoints / "checkpoint-1"
 
 
 def test_no_sandbox_is_a_clear_error_and_leaves_nothing(

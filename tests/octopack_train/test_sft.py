@@ -68,7 +68,7 @@ def test_the_rate_at_step_35_of_a_1000_step_cosine_is_still_at_its_peak(make_rec
     run = train(recipe, report=silent)
     rates = [json.loads(line).get("learning_rate") for line in run.metrics_file.read_text().splitlines()]
     assert len(losses(run)) == 35
-    assert run.last_checkpoint() == run.checkpoints / "checkpoint-35"
+    assert (run.checkpoints / "checkpoint-35" / "trainer_state.json").is_file()
     # Rate of the 35th update: 34 steps done, 5 of them warm-up.
     assert rates[34] == pytest.approx(octocoder.learning_rate, rel=0.01)
     assert rates[34] < octocoder.learning_rate
@@ -188,6 +188,19 @@ def test_a_run_resumes_in_the_middle_of_its_data(make_recipe: Callable[..., Reci
     lines: list[str] = []
     train(recipe, report=lines.append)
     assert "Resuming from checkpoint-4." in lines
+    assert losses(run) == whole
+
+
+def test_a_finished_run_is_left_as_it_is(make_recipe: Callable[..., Recipe]):
+    recipe = make_recipe("train.max_steps=2", "train.save_every=1")
+    run = train(recipe, report=silent)
+    whole = losses(run)
+    lines: list[str] = []
+    train(recipe, report=lines.append)
+    assert lines == [f"{run.path} is finished already; --fresh trains again."]
+    # Killed while the final weights were written: the checkpoint of the last step must not give a third one.
+    run.model.rename(run.path / "model.partial")
+    train(recipe, report=silent)
     assert losses(run) == whole
 
 
