@@ -81,6 +81,15 @@ def user_errors() -> Iterator[None]:
     except (DataError, UserError) as error:
         Console(stderr=True).print(f"[bold red]error:[/] {_escape(str(error))}", soft_wrap=True, highlight=False)
         raise typer.Exit(error.exit_code) from None
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("octopack"):
+            raise
+        Console(stderr=True).print(
+            f"[bold red]error:[/] this needs the package {error.name}; install it with: pip install 'octopack\\[data]'",
+            soft_wrap=True,
+            highlight=False,
+        )
+        raise typer.Exit(2) from None
     except KeyboardInterrupt:
         Console(stderr=True).print("interrupted; finished shards are kept, run the same command again to continue")
         raise typer.Exit(130) from None

@@ -200,6 +200,15 @@ def test_help_has_examples(app: typer.Typer) -> None:
         assert f"octopack data {name}" in done.output
 
 
+def test_a_missing_package_is_named(
+    app: typer.Typer, shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    done = invoke(app, "redact", shards, "-o", tmp_path / "out", "--format", "jsonl.zst")
+    assert done.exit_code == 2
+    assert "this needs the package zstandard; install it with: pip install 'octopack[data]'" in done.output
+
+
 def test_help_loads_nothing_heavy() -> None:
     code = (
         "import sys, octopack_data.cli, octopack_data.commitpackft.cli\n"
