@@ -14,6 +14,9 @@ set -euo pipefail
 export MASTER_ADDR=$$(scontrol show hostnames "$$SLURM_JOB_NODELIST" | head -n 1)
 export MASTER_PORT=$${MASTER_PORT:-29500}
 
-srun --kill-on-bad-exit=1 bash -c '$command \
+srun --kill-on-bad-exit=1 bash -c "$$(cat <<'END'
+$command \
     --machine_rank "$$SLURM_NODEID" --main_process_ip "$$MASTER_ADDR" --main_process_port "$$MASTER_PORT" \
-    -m octopack_train $recipe'
+    -m octopack_train $recipe
+END
+)"

@@ -1,4 +1,5 @@
 import json
+import shlex
 import subprocess
 from collections.abc import Callable
 from importlib import resources
@@ -57,6 +58,29 @@ def test_the_slurm_script_is_sound_and_resumes_with_the_same_command(tmp_path: P
     assert "--num_processes 16 --num_machines 2" in script
     assert "-m octopack_train octocoder launch.processes=16" in script
     assert script.isascii()
+
+
+def test_the_slurm_script_hands_every_word_on_as_it_is(tmp_path: Path):
+    words = ["my recipes/it's mine.yaml", "data.path=a b.jsonl"]
+    script = slurm_script(load_recipe("tiny"), shlex.join(words), time="1:00:00", cpus=2)
+    for name, program in (
+        ("srun", 'shift; exec "$@"'),
+        ("scontrol", "echo here"),
+        ("python", 'printf "%s\\n" "$@" >> "$SEEN"'),
+    ):
+        (tmp_path / name).write_text(f"#!/bin/bash\n{program}\n")
+        (tmp_path / name).chmod(0o755)
+    seen = tmp_path / "seen"
+    environment = {
+        "PATH": f"{tmp_path}:/usr/bin:/bin",
+        "SEEN": str(seen),
+        "SLURM_NODEID": "3",
+        "SLURM_JOB_NODELIST": "x",
+    }
+    subprocess.run(["bash", "-c", script], env=environment, check=True)
+    found = seen.read_text().splitlines()
+    assert found[-4:] == ["-m", "octopack_train", *words]
+    assert found[found.index("--machine_rank") + 1] == "3"
 
 
 def test_two_processes_train_together_on_cpus(make_recipe: Callable[..., Recipe]):
