@@ -30,7 +30,8 @@ TAILS = {
         "\n\nif __name__ == '__main__':\n    import doctest\n    doctest.testmod()\n",
         "\n\nprint(undefined_name)\nassert undefined_name == 3\n",
         "\n# a comment at column 0\n\n\ndef other_function(x):\n    return undefined_name\n",
-        "\n\nimport unittest\n\n\nclass TestIt(unittest.TestCase):\n    def test(self):\n        self.fail()\n\nunittest.main()\n",
+        "\n\nimport unittest\n\n\nclass TestIt(unittest.TestCase):\n    def test(self):\n        self.fail()\n\n"
+        "unittest.main()\n",
         "\n\nresult = 1 / 0\nn = int(input())\n",
         "\n\ndef broken(:\n    return (\n",
         "\n\n@decorated\ndef other(x):\n    '''Text\nat column 0\n'''\n    return x\n",
@@ -88,8 +89,8 @@ HELPERS = {
     ),
     "rust": (
         "    let _ = helper_value();\n",
-        "\n\n#[derive(Debug, Clone)]\nstruct HelperType { x: i32 }\n\nimpl HelperType {\n    fn get(&self) -> i32 { self.x }\n}\n\n"
-        "pub fn helper_value() -> i32 {\n    HelperType { x: 3 }.get()\n}\n",
+        "\n\n#[derive(Debug, Clone)]\nstruct HelperType { x: i32 }\n\n"
+        "impl HelperType {\n    fn get(&self) -> i32 { self.x }\n}\n\npub fn helper_value() -> i32 {\n    HelperType { x: 3 }.get()\n}\n",
     ),
 }
 
@@ -150,7 +151,7 @@ def test_an_answer_that_begins_anew_gives_the_same_program(problem: Problem) -> 
     expected = sorted(words(CORRECTED.programs(task, problem, [read(task, problem, body(task, problem))])[0].source))
     code = whole(task, problem)
     for answer in (
-        f"\nHere is the fixed code:\n\n```{task.language.fence}\n{code}\n```\n\nIt's fixed: the loop (line 3) was wrong.",
+        f"\nHere is the fixed code:\n\n```{task.language.fence}\n{code}\n```\n\nIt's (line 3) fixed.",
         f"```\n{code}\n```",
         f"\n\n{code}\n",
         f"\n\n{code}\n\nThis fixes the bug, doesn't it?\n",

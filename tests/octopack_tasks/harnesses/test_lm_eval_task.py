@@ -137,6 +137,32 @@ def test_logged_samples_hold_solution_program_verdict_and_stderr() -> None:
     assert "AssertionError" in record["stderr"] + record["detail"]
 
 
+def test_both_readings_stand_side_by_side() -> None:
+    def begun_anew(doc: dict[str, Any], asked: int) -> str:
+        # The first problem is answered, the second in a fenced block, the third not at all.
+        code = doc["declaration"] + doc["canonical_solution"]
+        return ("\n" + doc["canonical_solution"], f"\nSure!\n```python\n{code}\n```", "\nI don't know.")[doc["index"]]
+
+    task = get_task("humanevalfixtests-python")
+    results, model = evaluate([task.name], begun_anew, {"reading": "both"}, limit=3, log_samples=True)
+    row = results["results"][task.name]
+    assert (row["pass@1,paper"], row["pass@1,corrected"]) == pytest.approx((1 / 3, 2 / 3))
+    assert model.requests[0].args[1]["until"] == list(task.stop_words(whole=True)) == ["<|endoftext|>"]
+    record = results["configs"][task.name]["metadata"]["octopack"]
+    assert record["reading"] == ["paper", "corrected"]
+    assert record["no_answer"] == {"paper": 2, "corrected": 1}
+    samples = {sample["filter"]: sample for sample in results["samples"][task.name] if sample["doc"]["index"] == 2}
+    (answer,) = map(json.loads, samples["corrected"]["filtered_resps"][0])
+    assert (answer["has_answer"], answer["passed"]) == (False, False)
+
+
+def test_one_reading_is_the_default() -> None:
+    results, _ = evaluate(["humanevalfixtests-python"], canonical, {"reading": "corrected"}, limit=1)
+    row = results["results"]["humanevalfixtests-python"]
+    assert row["pass@1,corrected"] == 1.0
+    assert "pass@1,paper" not in row
+
+
 def test_results_say_how_to_repeat_them() -> None:
     results, _ = evaluate(["humanevalfixtests-python"], canonical, limit=1)
     record = results["configs"]["humanevalfixtests-python"]["metadata"]["octopack"]
@@ -228,6 +254,7 @@ def test_no_sandbox_is_an_error_and_keeps_the_completions(tmp_path: Path, monkey
         ({"n_samples": 2, "k": [1, 10]}, "n_samples=10"),
         ({"dataset": "./nowhere"}, "nowhere"),
         ({"verdict_cache": "maybe"}, "verdict_cache"),
+        ({"reading": "other"}, "paper, corrected, both"),
     ],
 )
 def test_bad_options_name_the_value_and_the_mend(metadata: dict[str, Any], message: str) -> None:
