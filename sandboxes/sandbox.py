@@ -20,7 +20,7 @@ from sandboxes.payload import supervisor_hash
 from sandboxes.pool import Job, Pool
 from sandboxes.progress import Progress, reporting
 from sandboxes.smoke import smoke_program
-from sandboxes.supervisor.protocol import LANGUAGES, Limits, Program, Verdict
+from sandboxes.supervisor.protocol import DEFAULT_LIMITS, LANGUAGES, Limits, Program, Verdict
 from sandboxes.workers import Worker, oversized
 
 _IN_FLIGHT_PER_WORKER = 64
@@ -163,7 +163,7 @@ class Sandbox:
                     except ValueError as error:
                         rejected, exhausted = error, True
                         break
-                    program = self._with_limits(program)
+                    program = dataclasses.replace(program, limits=self._limits_of(program))
                     key = program_key(program, self._cache_key)
                     if key in asking:
                         asking[key].append(index)
@@ -189,7 +189,7 @@ class Sandbox:
                 if isinstance(answer, str):
                     failed += [(index, answer) for index in indices]
                     continue
-                if not self._lasting_only or is_lasting(answer, program.limits or Limits()):
+                if not self._lasting_only or is_lasting(answer, self._limits_of(program)):
                     self._cache.put(key, answer)
                 yield indices[0], answer
                 for index in indices[1:]:
@@ -217,10 +217,14 @@ class Sandbox:
                 f"program {index}: test_offset {program.test_offset} lies outside its {len(program.source)} characters"
             )
 
-    def _with_limits(self, program: Program) -> Program:
-        if program.limits is None and self._limits is not None:
-            return dataclasses.replace(program, limits=self._limits)
-        return program
+        if program.limits is not None and program.limits.memory_bytes > (self._limits or Limits()).memory_bytes:
+            raise ValueError(
+                f"program {index} may use {program.limits.memory_bytes:,} bytes of memory, more than this sandbox was "
+                "opened for: open_sandbox(limits=...) takes the largest limits"
+            )
+
+    def _limits_of(self, program: Program) -> Limits:
+        return program.limits or self._limits or DEFAULT_LIMITS[program.language]
 
     def close(self) -> None:
         """Stop all workers and everything that runs in them."""

@@ -10,8 +10,8 @@ from typing import Any, BinaryIO, Protocol, cast
 
 from sandboxes.errors import WorkerFault
 from sandboxes.supervisor.protocol import (
+    DEFAULT_LIMITS,
     PROTOCOL_VERSION,
-    Limits,
     Program,
     Status,
     Verdict,
@@ -200,6 +200,6 @@ def patience(programs: Sequence[Program]) -> float:
     """
     seconds = GRACE_SECONDS
     for program in programs:
-        limits = program.limits or Limits()
+        limits = program.limits or DEFAULT_LIMITS[program.language]
         seconds += 10 * limits.compile_cpu_seconds + (limits.wall_seconds or max(30.0, 10 * limits.cpu_seconds))
     return seconds

@@ -266,3 +266,31 @@ def test_closing_wakes_whoever_waits(open_fake, backend):
     thread.join(10)
     assert not thread.is_alive()
     assert failures
+
+
+def test_more_memory_than_a_worker_has_is_refused(open_fake, backend):
+    from sandboxes import Limits
+
+    large = Limits(memory_bytes=64 << 30)
+    with open_fake() as sandbox, pytest.raises(ValueError, match="program 0 may use 68,719,476,736 bytes of memory"):
+        sandbox.run([Program("python", "a", limits=large)])
+    with open_fake(limits=large) as sandbox:
+        assert sandbox.run([Program("python", "a", limits=large)])[0].passed
+
+
+def test_each_language_has_its_own_default_limits(open_fake, backend):
+    from sandboxes import Limits
+    from sandboxes.supervisor.protocol import DEFAULT_LIMITS
+
+    seen = []
+    backend.behaviour = lambda program, worker: seen.append((program.source, program.limits))
+    with open_fake() as sandbox:
+        sandbox.run([Program("python", "a"), Program("rust", "b"), Program("rust", "c", limits=Limits(cpu_seconds=1))])
+    with open_fake(limits=Limits(cpu_seconds=7)) as sandbox:
+        sandbox.run([Program("rust", "d")])
+    assert dict(pair for pair in seen if len(pair[0]) == 1) == {
+        "a": DEFAULT_LIMITS["python"],
+        "b": DEFAULT_LIMITS["rust"],
+        "c": Limits(cpu_seconds=1),
+        "d": Limits(cpu_seconds=7),
+    }
