@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ STATE_FOLDER = ".octopack"
 _LOCK_PATIENCE_S = 10.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Job:
     """A step, where its results go, and in which form.
 
@@ -102,6 +103,11 @@ class Job:
 
     def config_hash(self) -> str:
         """Return the SHA-256 of the configuration."""
+        return self._config_hash
+
+    @cached_property
+    def _config_hash(self) -> str:
+        # Asked for once a shard, of which there may be thousands.
         return hashlib.sha256(orjson.dumps(self.config(), option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
