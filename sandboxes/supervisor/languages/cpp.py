@@ -101,7 +101,9 @@ class Cpp(Strategy):
             if hidden:
                 undone = "".join(f"#undef {name}\n" for name in hidden)
                 text = source[:offset] + "\n" + undone + source[offset:]
-                if self._judge(case, text).status is not Status.PASSED:
+                with self.jail.box() as box:
+                    again = self._judge(self.case(case.program, box), text)
+                if again.status is not Status.PASSED:
                     return case.verdict(
                         Status.FAILED, None, reference=True, detail=f"not proven: its macros change its tests: {hidden}"
                     )

@@ -172,9 +172,7 @@ class Rust(Strategy):
     def _judge_together(self, cases: Sequence[Case]) -> list[Verdict]:
         verdicts: dict[int, Verdict] = {}
         parts = {number: _parts(case) for number, case in enumerate(cases)}
-        together = {
-            number: part for number, part in parts.items() if part is not None and _may_share(cases[number])
-        }
+        together = {number: part for number, part in parts.items() if part is not None and _may_share(cases[number])}
         while together:
             outcome, broken = self._compile_together(cases, together)
             if outcome.stopped is None and outcome.exit_code == 0:

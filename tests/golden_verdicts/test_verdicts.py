@@ -1,0 +1,76 @@
+"""The verdicts of all 164 x 6 canonical and buggy programs are the recorded ones, in both sandboxes."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from octopack_tasks.problems import load_problems
+from octopack_tasks.tasks import get_task
+from sandboxes import LANGUAGES, Limits, Program, open_sandbox
+
+Key = tuple[str, str]  # task id, kind
+
+# Programs that run into the plain commands' time limits fail sooner, too; how soon changes no verdict.
+ENDLESS = Limits(cpu_seconds=3.0)
+
+# Verdicts that may differ from the recorded ones, each with its cause.
+EXCEPTIONS: dict[Key, str] = {
+    ("Rust/32", "canonical"): "Newton's method on random polynomials without a seed hangs about every other time",
+    ("Rust/32", "buggy"): "the same random polynomials",
+}
+
+
+def recorded(shared: Path, language: str) -> dict[Key, dict[str, Any]]:
+    with gzip.open(shared / "golden" / "verdicts.jsonl.gz", "rt", encoding="utf-8") as lines:
+        rows = [json.loads(line) for line in lines]
+    return {(row["task_id"], row["kind"]): row for row in rows if row["language"] == language}
+
+
+def programs(shared: Path, language: str) -> Iterator[tuple[Key, Program]]:
+    task = get_task(f"humanevalfixtests-{language}")
+    for problem in load_problems(language, shared / "data" / "humanevalpack"):
+        # A completion begins with the white space that its prompt is stripped of.
+        start = task.scenario.question(problem, task.language).start
+        blank = start[len(start.rstrip()) :]
+        for kind, body in (("canonical", problem.canonical_solution), ("buggy", problem.buggy_solution)):
+            yield (problem.task_id, kind), task.program(problem, task.solution(problem, blank + body))
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("backend", ["docker", "bubblewrap"])
+def test_verdicts_are_the_recorded_ones(
+    backend: str, language: str, shared: Path, sandbox_options: dict[str, dict[str, Any]]
+) -> None:
+    options = sandbox_options[backend]
+    if language not in options.get("languages", LANGUAGES):
+        pytest.skip(f"this machine has no toolchain of its own for {language}, and no image to borrow one from")
+    known = recorded(shared, language)
+    jobs = dict(programs(shared, language))
+    assert jobs.keys() == known.keys()
+    for key, program in jobs.items():
+        if language != "go":  # the order of Go's imports is the recording's hash seed's
+            assert hashlib.sha256(program.source.encode()).hexdigest() == known[key]["sha256"], key
+    limited = [
+        replace(program, limits=ENDLESS) if known[key]["stage"] == "timeout" or key in EXCEPTIONS else program
+        for key, program in jobs.items()
+    ]
+    with open_sandbox(backend, **{**options, "languages": [language]}, cache=False) as sandbox:
+        verdicts = dict(zip(jobs, sandbox.run(limited), strict=True))
+    different = {
+        key: (verdict.status.value, verdict.detail, verdict.stderr[-300:])
+        for key, verdict in verdicts.items()
+        if key not in EXCEPTIONS
+        and not (verdict.passed == verdict.reference_passed == known[key]["passed"])
+    }
+    assert not different
+    suspicious = {key: verdict.suspicious for key, verdict in verdicts.items() if verdict.suspicious}
+    assert not suspicious, "an honest program is called suspicious"
