@@ -19,6 +19,9 @@ NGRAM = 13
 MIN_WORDS = 8
 """A shorter benchmark text (a body such as `return a + b`) is everyday code and proves nothing."""
 
+MIN_OWN_WORDS = 4
+"""A run with fewer different words that are no numbers (a row of zeros) proves nothing either."""
+
 LANGUAGES = ("python", "js", "java", "go", "cpp", "rust")
 _FIELDS = ("prompt", "docstring", "canonical_solution", "buggy_solution", "test")
 _WORD = re.compile(r"\w+")
@@ -62,6 +65,8 @@ class Benchmark:
         for problem, column, words in self.texts:
             for i in range(len(words) - self.ngram + 1):
                 run = words[i : i + self.ngram]
+                if len({word for word in run if not word.isdigit()}) < MIN_OWN_WORDS:
+                    continue
                 problems[run].add(problem.partition("/")[2])
                 first.setdefault(run, (problem, column))
         return {run: first[run] for run, names in problems.items() if len(names) <= self.common_limit}

@@ -99,6 +99,11 @@ def test_a_run_of_words_is_a_hit_and_a_shorter_one_is_none() -> None:
     assert benchmark.hits(" ".join(long[5 : 4 + benchmark.ngram])) == []
 
 
+def test_rows_of_numbers_are_no_hit() -> None:
+    numbers = Benchmark((("Python/7", "test", ("check", *["0"] * 30, "own")),))
+    assert numbers.hits("0 " * 40) == []
+
+
 def test_runs_that_many_problems_share_are_no_hit() -> None:
     frame = tuple(words(*range(20)).split())
     shared_by_all = Benchmark(tuple((f"Rust/{number}", "test", (f"own{number}", *frame)) for number in range(13)))
