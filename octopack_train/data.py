@@ -143,8 +143,7 @@ def tokenize(recipe: Recipe, tokenizer: PreTrainedTokenizerBase) -> TokenData:
     else:
         in_rows = eval_rows = partial(packing.isolated, loss_on_prompt=learn_prompt)
     train = _map_rows(examples, in_rows, tokenizer, data.workers)
-    lengths = [len(ids) for ids in train["input_ids"]]
-    learnt = sum(sum(label != packing.IGNORED for label in labels) for labels in train["labels"])
+    tokens, learnt, truncated = _count(train, data.length)
     if not learnt:
         raise TrainingError(
             f"Nothing to learn in {data.path}: every completion lies behind data.length={data.length} tokens; "
@@ -153,12 +152,25 @@ def tokenize(recipe: Recipe, tokenizer: PreTrainedTokenizerBase) -> TokenData:
     manifest = replace(
         manifest,
         token_rows=len(train),
-        tokens=sum(lengths),
+        tokens=tokens,
         learnt_tokens=learnt,
-        truncated=sum(length > data.length for length in lengths),
+        truncated=truncated,
     )
     evaluation = None if held_back is None else _map_rows(held_back, eval_rows, tokenizer, data.workers)
     return TokenData(train, evaluation, collator, manifest)
+
+
+def _count(rows: Dataset, length: int) -> tuple[int, int, int]:
+    """Return tokens, tokens with loss, and rows longer than `length`, without bringing them all into memory."""
+    import pyarrow.compute as pc  # type: ignore[import-untyped]
+
+    tokens = learnt = longer = 0
+    for batch in rows.with_format("arrow").iter(1000):
+        lengths = pc.list_value_length(batch["input_ids"])
+        tokens += pc.sum(lengths).as_py() or 0
+        longer += pc.sum(pc.greater(lengths, length)).as_py() or 0
+        learnt += pc.sum(pc.not_equal(pc.list_flatten(batch["labels"]), packing.IGNORED)).as_py() or 0
+    return tokens, learnt, longer
 
 
 def _constant_length(
