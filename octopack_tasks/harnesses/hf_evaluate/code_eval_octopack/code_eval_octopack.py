@@ -1,0 +1,83 @@
+"""Whether programs pass their tests, in six languages, in a sandbox. See `octopack_tasks.harnesses.hf_evaluate`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import datasets
+import evaluate  # type: ignore[import-untyped]
+
+from octopack_tasks.metrics import Tally, mean_pass_at_k
+from sandboxes import Limits, Program, Status, Verdict, open_sandbox
+from sandboxes.supervisor.protocol import LANGUAGES
+
+_DESCRIPTION = "pass@k of programs in Python, C++, JavaScript, Java, Go or Rust, run in a sandbox."
+_KWARGS = """
+Args:
+    predictions: For each problem a list of candidate programs.
+    references: For each problem its test, which is put after a candidate.
+    k: The k's of pass@k; reported as far as every problem has as many candidates.
+    num_workers: Programs run at once.
+    timeout: CPU seconds of a program (its compiler has at least a minute of its own).
+    language: python, cpp, javascript, java, go or rust.
+Returns:
+    pass_at_k: Score by name, such as "pass@1".
+    results: By number of the problem, a list of (number of the candidate, what came of it).
+"""
+
+
+class CodeEvalOctopack(evaluate.Metric):  # type: ignore[misc]  # evaluate has no types
+    """The metric; its interface and results are the reference metric's."""
+
+    def _info(self) -> evaluate.MetricInfo:
+        return evaluate.MetricInfo(
+            description=_DESCRIPTION,
+            citation="",
+            inputs_description=_KWARGS,
+            features=datasets.Features(
+                {"predictions": datasets.Sequence(datasets.Value("string")), "references": datasets.Value("string")}
+            ),
+        )
+
+    def _compute(
+        self,
+        predictions: Sequence[Sequence[str]],
+        references: Sequence[str],
+        k: Sequence[int] = (1, 10, 100),
+        num_workers: int = 4,
+        timeout: float = 3.0,
+        language: str = "python",
+    ) -> tuple[dict[str, float], dict[int, list[tuple[int, dict[str, Any]]]]]:
+        name = {"javascript": "js"}.get(language, language)
+        if name not in LANGUAGES:
+            raise ValueError(f"unknown language {language!r}; there are: {', '.join(LANGUAGES)}")
+        limits = Limits(cpu_seconds=timeout, compile_cpu_seconds=max(timeout, 60.0))
+        places = [(problem, number) for problem, texts in enumerate(predictions) for number in range(len(texts))]
+        programs = [
+            Program(name, f"{predictions[problem][number]}\n{references[problem]}",
+                    len(predictions[problem][number]) + 1, limits)
+            for problem, number in places
+        ]  # fmt: skip
+        with open_sandbox(languages=(name,), workers=num_workers) as sandbox:
+            verdicts = sandbox.run(programs)
+        results: dict[int, list[tuple[int, dict[str, Any]]]] = {index: [] for index in range(len(predictions))}
+        for (problem, number), verdict in zip(places, verdicts, strict=True):
+            results[problem].append((number, result_of(problem, number, verdict)))
+        tallies = [Tally.of(result["passed"] for _, result in group) for group in results.values()]
+        return mean_pass_at_k(tallies, k), results
+
+
+def result_of(problem: int, number: int, verdict: Verdict) -> dict[str, Any]:
+    """What came of a candidate, in the reference's words where it has some."""
+    words = {Status.PASSED: "passed", Status.TIMEOUT: "timed out"}
+    reason = (verdict.stderr.strip().splitlines() or [verdict.detail])[-1]
+    kind = "compilation error" if verdict.status is Status.COMPILE_ERROR else "failed"
+    return {
+        "task_id": problem,
+        "passed": verdict.passed,
+        "result": words.get(verdict.status, f"{kind}: {reason}"),
+        "completion_id": number,
+        "verdict": verdict.status.value,
+        "stderr": verdict.stderr,
+    }
