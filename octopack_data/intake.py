@@ -131,8 +131,8 @@ def read_batches(
         for lines in read_lines(path, fingerprint=fingerprint):
             yield intake.batch(lines, path)
             intake.aside.clear()
-            report(Progress(fingerprint.size - read, len(lines)))
-            read = fingerprint.size
+            report(Progress(fingerprint.passed - read, len(lines)))
+            read = fingerprint.passed
 
 
 def find_row(units: Sequence[Unit], column: str, row_id: str) -> tuple[Unit, dict[str, Any]]:

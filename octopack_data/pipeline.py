@@ -288,8 +288,8 @@ def _run_unit(
             if intake.aside:
                 _append(aside[BROKEN_FOLDER], intake.aside)
                 intake.aside.clear()
-            report(Progress(fingerprint.size - reported, len(lines)))
-            reported = fingerprint.size
+            report(Progress(fingerprint.passed - reported, len(lines)))
+            reported = fingerprint.passed
             if left == 0:
                 break
         if left == 0:

@@ -84,12 +84,15 @@ class Fingerprint:
         import xxhash
 
         self._digest = xxhash.xxh3_128()
+        self.passed = 0
+        """Bytes of the file that the rows yielded so far stand for."""
         self.size = 0
 
     def update(self, data: bytes) -> None:
         """Take in the next bytes."""
         self._digest.update(data)
         self.size += len(data)
+        self.passed = self.size
 
     def hexdigest(self) -> str:
         """Return the hash of all bytes so far."""
@@ -229,15 +232,31 @@ def read_lines(
     kind = shard_format(path)
     try:
         if kind is ShardFormat.PARQUET:
-            yield from _parquet_lines(path, fingerprint)
+            for lines in _parquet_lines(path, fingerprint):
+                yield from _cut(lines, batch_bytes)
             return
         chunks = _file_chunks(path, fingerprint, batch_bytes if kind is ShardFormat.JSONL else BATCH_BYTES)
         if kind is not ShardFormat.JSONL:
             start = _start_gzip if kind is ShardFormat.JSONL_GZ else _start_zstd
             chunks = _decompressed(chunks, start, path, batch_bytes)
-        yield from _line_batches(chunks)
+        for lines in _line_batches(chunks):
+            yield from _cut(lines, batch_bytes)
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file") from error
+
+
+def _cut(lines: list[bytes | LongLine], batch_bytes: int) -> Iterator[list[bytes | LongLine]]:
+    """Yield `lines` in parts of at most `batch_bytes`, or of one line."""
+    if sum(map(len, lines)) <= 2 * batch_bytes:
+        yield lines
+        return
+    start = size = 0
+    for position, line in enumerate(lines):
+        if size and size + len(line) > batch_bytes:
+            yield lines[start:position]
+            start, size = position, 0
+        size += len(line)
+    yield lines[start:]
 
 
 def _parquet_lines(path: Path, fingerprint: Fingerprint) -> Iterator[list[bytes | LongLine]]:
@@ -246,9 +265,12 @@ def _parquet_lines(path: Path, fingerprint: Fingerprint) -> Iterator[list[bytes 
 
     for chunk in _file_chunks(path, fingerprint):
         del chunk  # parquet is read from its end; the content hash needs a pass of its own
+    rows = 0
     try:
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(batch_size=PARQUET_ROWS):
+                rows += len(batch)
+                fingerprint.passed = fingerprint.size * rows // file.metadata.num_rows
                 yield [orjson.dumps(row, default=str) for row in batch.to_pylist()]
     except pa.ArrowException as error:
         raise DataError(f"{path}: not a readable parquet file ({error}); fetch it again") from error

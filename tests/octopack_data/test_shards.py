@@ -50,6 +50,22 @@ def test_what_is_written_is_read(tmp_path: Path, kind: ShardFormat) -> None:
     assert other.read_bytes() == path.read_bytes()
 
 
+@pytest.mark.parametrize("kind", list(ShardFormat))
+def test_batches_are_small_where_they_must_be(tmp_path: Path, kind: ShardFormat) -> None:
+    path = tmp_path / f"rows.{kind.value}"
+    writer = open_writer(path, kind)
+    writer.write(LINES)
+    writer.close()
+    fingerprint = Fingerprint()
+    passed = []
+    for lines in read_lines(path, fingerprint=fingerprint, batch_bytes=500):
+        assert sum(map(len, lines)) <= 1000
+        passed.append(fingerprint.passed)
+    assert len(passed) > 20
+    assert passed == sorted(passed)
+    assert passed[-1] == path.stat().st_size
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 1 << 20])
 @pytest.mark.parametrize("ending", [b"", b"\n"])
 def test_lines_are_cut_right_wherever_the_file_is(tmp_path: Path, size: int, ending: bytes) -> None:
