@@ -70,9 +70,10 @@ def save_as_safetensors(gguf: Path, folder: Path) -> None:
     """
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils import logging
+    from transformers.utils.logging import set_verbosity_error
 
-    logging.set_verbosity_error()
+    quiet: Any = set_verbosity_error  # it has no types
+    quiet()
     with gguf.open("rb") as file:
         magic = file.read(4)
     if magic != b"GGUF":
