@@ -67,7 +67,7 @@ def test_faults_and_timeouts_that_load_may_have_caused_are_not_kept(verdict, las
     assert is_lasting(verdict, Limits()) is lasting
     if verdict.status is Status.SANDBOX_ERROR:
         return
-    backend.behaviour = lambda program, worker: verdict if program == GOOD else None
+    backend.behaviour = lambda program, worker: verdict if program.source == GOOD.source else None
     for _ in range(2):
         with open_fake(cache=True) as sandbox:
             sandbox.run([GOOD])
