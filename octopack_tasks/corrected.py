@@ -100,13 +100,14 @@ class _Reader:
         """The ways in which a completion can be read, the likeliest first."""
         fence = _FENCE.search(text)
         rest = text[: fence.start()] if fence else text
-        # The declaration can lack half of what its documented form, the column `prompt`, has.
-        givens = dict.fromkeys((self.given, self.problem.prompt))
         if is_continued and rest.strip():
-            yield from (found for given in givens for found in self._continued(given, rest))
+            yield from self._continued(self.given, rest)
+            if _depth(self.given) != _depth(self.problem.prompt):  # the declaration holds half of a body (CPP/38)
+                yield from self._continued(self.problem.prompt, rest)
         blocks = fenced_blocks(text)
         for whole in (*blocks, text):
-            yield _Found(self.language.items(whole))
+            if self.language.defines(whole, function_name(self.problem)):
+                yield _Found(self.language.items(whole))
         for block in blocks:
             yield from self._continued(self.given, "\n" + block.strip("\n"))
 
@@ -180,6 +181,10 @@ class _Reader:
             if item.is_whole and item.kind != FRAME and function_name(self.problem) not in item.names
         ]
         return list({_bare(item): item for item in found}.values())
+
+
+def _depth(code: str) -> int:
+    return code.count("{") - code.count("}")
 
 
 def _without_repetitions(items: Iterable[Item], function: Item) -> list[Item]:

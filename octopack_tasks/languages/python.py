@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from octopack_tasks.languages.base import Execution, Language
@@ -13,7 +14,6 @@ from octopack_tasks.languages.syntax import (
     Grammar,
     Item,
     broken_item,
-    depth_of,
     descendants,
     encoded,
     field_names,
@@ -48,6 +48,13 @@ from collections import *
 """
 
 _FUTURE = re.compile(r"^from[ \t]+__future__[ \t]+import[ \t]+(\([^)]*\)|[^\n]*)\n?", re.MULTILINE)
+# Strings, comments, brackets, and at last the beginnings of strings that do not end.
+_TOKEN = re.compile(
+    rb"#[^\n]*|(\"{3}|'{3})(?:[^\\]|\\.)*?\1|\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|[()\[\]{}]|\"{3}|'{3}",
+    re.DOTALL,
+)
+# How many of the lines at which a statement may end are tried (a decorator ends with what it decorates).
+_MORE_LINES = 4
 # Where a statement begins: neither in an indented line, nor at what only goes on with one before.
 _START = re.compile(rb"^(?![ \t]*$)(?![ \t#)\]}])(?!(?:else|elif|except|finally)\b)", re.MULTILINE)
 _COMPOUND = ("if_statement", "try_statement", "with_statement", "for_statement", "while_statement")
@@ -157,17 +164,16 @@ class Python(Language):
         items: list[Item] = []
         start = index = 0
         while index < len(starts):
-            for last in range(index, len(starts)):
-                root = parse(self.grammar, data[start : ends[last]] + b"\n")
+            for last in islice(_last_lines(data, starts[index], ends[index:]), _MORE_LINES):
+                root = parse(self.grammar, data[start : ends[index + last]] + b"\n")
                 if not root.has_error:
-                    items += items_of_nodes(self.grammar, root.named_children, data, start, ends[last], start)
+                    items += items_of_nodes(self.grammar, root.named_children, data, start, ends[index + last], start)
                     break
-                if last > index and not _goes_on(data[start : ends[last]], root):
-                    break
-            if root.has_error:
-                last = index
+            else:
+                last = 0
                 items.append(broken_item(self.grammar, data, start, ends[index]))
-            start, index = ends[last], last + 1
+            index += last + 1
+            start = ends[index - 1]
         return items
 
     def joints(self, given: str, completion: str) -> Iterator[str]:
@@ -193,9 +199,21 @@ def _end_of_code(data: bytes, end: int) -> int:
     return len(b"\n".join(lines))
 
 
-def _goes_on(data: bytes, root: Node) -> bool:
-    """Whether a bracket or a string is still open."""
-    return depth_of(root) > 0 or data.count(b'"""') % 2 == 1 or data.count(b"'''") % 2 == 1
+def _last_lines(data: bytes, start: int, ends: Sequence[int]) -> Iterator[int]:
+    """Which of `ends` a statement that begins at `start` can have: those at which no bracket and no string is open."""
+    depth, index = 0, 0
+    for token in _TOKEN.finditer(data, start, ends[-1]):
+        while ends[index] <= token.start():
+            if depth == 0:
+                yield index
+            index += 1
+        if token.group() in (b'"""', b"'''"):
+            return
+        while ends[index] < token.end():
+            index += 1  # within a string
+        depth = max(depth + (token.group() in b"([{") - (token.group() in b")]}"), 0)
+    if depth == 0:
+        yield from range(index, len(ends))
 
 
 def _ends_function(line: str) -> bool:

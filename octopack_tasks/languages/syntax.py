@@ -12,7 +12,7 @@ import importlib
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -29,6 +29,9 @@ _ATTACHED = ("attribute_item", "inner_attribute_item")  # Rust: they belong to w
 _GOES_ON = re.compile(rb"\s*(\{|\n[ \t]+(\.|\?|:|&&|\|\||[-+*/%=<>,]))")
 # How many lines that do not parse alone may make a piece with the next (heads of templates, a type on its own line).
 _MORE_LINES = 3
+
+_QUOTE = re.compile(rb"[\"'`]|/\*")
+_Token: TypeAlias = tuple[int, int, str]  # where it begins and ends, and its type
 
 
 @dataclass(frozen=True)
@@ -229,12 +232,6 @@ def has_code(grammar: Grammar, data: bytes) -> bool:
     return any(not _is_attached(leaf) and leaf.type not in _CLOSING and (leaf.text or b"").strip() for leaf in found)
 
 
-def depth_of(root: Node) -> int:
-    """How many brackets are still open at the end of a text."""
-    kinds = [leaf.type for leaf in leaves(root) if leaf.start_byte < leaf.end_byte]
-    return sum(map(kinds.count, _OPENING)) - sum(map(kinds.count, _CLOSING))
-
-
 class Pieces:
     """Takes a text in a brace language apart, from the front.
 
@@ -253,6 +250,8 @@ class Pieces:
         """Where the text that is not taken apart yet begins."""
         self.is_closed = False
         """Whether the frame has been closed."""
+        self._tokens_left = self._lexed()
+        self._tokens_seen: list[_Token] = []
 
     def __iter__(self) -> Iterator[list[Item]]:
         """The items piece by piece; in a frame up to the brace that closes it."""
@@ -306,16 +305,29 @@ class Pieces:
         if failed and failed[0][1]:
             return self._broken(start, failed[0][0])
         self.position = _line_end(data, first)
+        if _QUOTE.search(data, start, self.position):  # of prose: what follows is no string
+            self._lex_again()
         return []
 
-    def _tokens(self) -> Iterator[tuple[int, int, str]]:
+    def _lex_again(self) -> None:
+        self._tokens_left, self._tokens_seen = self._lexed(), []
+
+    def _tokens(self) -> Iterator[_Token]:
+        """The tokens of what is left; found once, as far as they are asked for."""
+        self._tokens_seen = [token for token in self._tokens_seen if token[0] >= self.position]
+        yield from list(self._tokens_seen)
+        for token in self._tokens_left:
+            if token[0] >= self.position:
+                self._tokens_seen.append(token)
+                yield token
+
+    def _lexed(self) -> Iterator[_Token]:
         before = self._frame.before
         shift = self.position - len(before)
         for leaf in leaves(parse(self._grammar, before + self._data[self.position :] + b"\n")):
             token, token_end = leaf.start_byte + shift, min(leaf.end_byte + shift, len(self._data))
-            if token < self.position or _is_attached(leaf) or not self._data[token:token_end].strip():
-                continue
-            yield token, token_end, leaf.type
+            if token >= shift + len(before) and not _is_attached(leaf) and self._data[token:token_end].strip():
+                yield token, token_end, leaf.type
 
     def _nodes(self, start: int, end: int) -> tuple[list[Node], int, bool]:
         before, after = self._frame.before, self._frame.after
@@ -334,10 +346,12 @@ class Pieces:
         if has_error or all(map(_is_attached, nodes)) or any(node.type == "labeled_statement" for node in nodes):
             return []
         self.position = end
+        self._lex_again()
         return items_of_nodes(self._grammar, nodes, self._data, start, end, shift)
 
     def _broken(self, start: int, end: int, *, is_closed: bool = True) -> list[Item]:
         self.position = end
+        self._lex_again()
         return [replace(broken_item(self._grammar, self._data, start, end), is_closed=is_closed)]
 
 
