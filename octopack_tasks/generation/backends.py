@@ -50,7 +50,8 @@ def open_backend(
     Raises:
         UserError: The model cannot be loaded, or an option is not one of the backend's.
     """
-    if name not in BACKENDS:
+    # `ray` is an executor: it takes the name of the backend that it runs among its options.
+    if name not in (*BACKENDS, "ray"):
         raise UserError(f"unknown backend {name!r}; there are: {', '.join(BACKENDS)}")
     module = importlib.import_module(f"octopack_tasks.generation.{name}")
     arguments = {**({"revision": revision} if revision else {}), **(options or {})}
