@@ -205,8 +205,8 @@ class _Container:
                         nano_cpus=int(min(_MOST_CORES, float(os.cpu_count() or 1)) * 1e9),
                         shm_size=64 << 20,
                         tmpfs={
-                            "/work": f"exec,nosuid,nodev,mode=0755,size={memory // 2},nr_inodes=200k",
-                            "/tmp": "exec,nosuid,nodev,mode=1777,size=256m,nr_inodes=50k",
+                            "/work": f"exec,nosuid,nodev,mode=0755,size={memory // 2},nr_inodes=50k",
+                            "/tmp": "exec,nosuid,nodev,mode=1777,size=256m,nr_inodes=20k",
                             "/run": "nosuid,nodev,mode=0755,size=16m,nr_inodes=1k",
                         },
                         init=True,

@@ -16,7 +16,7 @@ from sandboxes import Limits, Program, Sandbox, SandboxUnavailable, Status, Verd
 
 MARK = "octopack-evil"
 """In the name of every file that an attack makes outside its folder."""
-QUICK = Limits(cpu_seconds=2.0, wall_seconds=6.0, compile_cpu_seconds=10.0, memory_bytes=512 << 20)
+QUICK = Limits(cpu_seconds=1.0, wall_seconds=5.0, compile_cpu_seconds=4.0, memory_bytes=512 << 20)
 
 # where an attack's code goes: beside the solution, and into the function that the tests call
 _TEMPLATES = {

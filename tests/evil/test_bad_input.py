@@ -18,8 +18,14 @@ SOURCES = {
 }
 
 
-@pytest.mark.parametrize("language", ["python", "cpp", "js", "java", "go", "rust"])
-@pytest.mark.parametrize("source", SOURCES)
+CASES = [("python", source) for source in SOURCES] + [
+    (language, source)
+    for language in ("cpp", "js", "java", "go", "rust")
+    for source in ("NUL bytes", "nothing", "a lone surrogate")
+]
+
+
+@pytest.mark.parametrize(("language", "source"), CASES)
 def test_odd_sources_get_a_verdict(arena, language, source):
     if language not in arena.sandbox.environment.toolchains:
         pytest.skip(f"{arena.backend} has no {language} here")

@@ -51,7 +51,7 @@ def test_the_next_program_finds_nothing(arena):
 def test_programs_that_run_at_once_do_not_see_each_other(arena):
     # two programs at once need two workers; one worker judges one program at a time
     secret = arena.program(
-        "python", "import time\npassword = 'octopack-evil-password'\nopen('mine', 'w').write(password)\ntime.sleep(1)"
+        "python", "import time\npassword = 'octopack-evil-password'\nopen('mine', 'w').write(password)\ntime.sleep(0.6)"
     )
     with arena.reopened(workers=2) as sandbox:
         verdicts = sandbox.run([secret, arena.program("python", SPIES, limits=Limits())])

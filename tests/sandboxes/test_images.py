@@ -1,0 +1,95 @@
+"""Building, bootstrapping and exporting images."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+
+import pytest
+
+from sandboxes import SandboxUnavailable
+from sandboxes.backends.docker import connect
+from sandboxes.images import BASE_IMAGE, IMAGE_KINDS, ROOT_DESCRIPTION, _build_context, build_image, export_root
+from sandboxes.images import bootstrap_base as bootstrap
+from sandboxes.images import root_description as described
+
+
+@pytest.fixture(scope="module")
+def client():
+    try:
+        client = connect()
+    except SandboxUnavailable as error:
+        pytest.skip(str(error))
+    yield client
+    client.close()
+
+
+def test_the_context_has_every_dockerfile_and_the_supervisor():
+    with tarfile.open(fileobj=_build_context()) as archive:
+        names = archive.getnames()
+    assert {f"{kind}/Dockerfile" for kind in IMAGE_KINDS} <= set(names)
+    assert "supervisor/__main__.py" in names
+    assert not any("__pycache__" in name for name in names)
+
+
+def test_the_same_content_is_the_same_context():
+    """Or the daemon would build anew what it has."""
+
+    def entries():
+        with tarfile.open(fileobj=_build_context()) as archive:
+            return [(member.name, member.size, member.mode) for member in archive]
+
+    assert entries() == entries()
+
+
+def test_an_unknown_kind_is_refused():
+    with pytest.raises(ValueError, match="no image for 'cobol'"):
+        build_image(None, "cobol", "name", print)  # type: ignore[arg-type]
+
+
+def test_without_mmdebstrap_it_is_named(monkeypatch):
+    monkeypatch.setattr("sandboxes.images.shutil.which", lambda name: None)
+    with pytest.raises(SandboxUnavailable, match="apt-get install mmdebstrap"):
+        bootstrap(None)  # type: ignore[arg-type]
+
+
+def test_a_failed_build_ends_with_the_build_s_own_words(client, tmp_path, monkeypatch):
+    (tmp_path / "python").mkdir()
+    (tmp_path / "python" / "Dockerfile").write_text(f"FROM {BASE_IMAGE}\nRUN echo the reason >&2; exit 3\n")
+    monkeypatch.setattr("sandboxes.images.IMAGES", tmp_path)
+    said = []
+    with pytest.raises(SandboxUnavailable, match=r"(?s)octopack-test:broken could not be built:.*the reason"):
+        build_image(client, "python", "octopack-test:broken", said.append)
+    assert any("the reason" in line for line in said)
+
+
+@pytest.mark.parametrize("name", ["root", "root.tar"])
+def test_an_export_says_which_image_it_was(client, tmp_path, name):
+    export_root(client, BASE_IMAGE, tmp_path / name)
+    digest = client.images.get(BASE_IMAGE).id
+    if name == "root":
+        assert described(tmp_path / name) == (BASE_IMAGE, digest)
+        assert (tmp_path / name / "usr" / "bin" / "env").exists()
+    else:
+        with tarfile.open(tmp_path / name) as archive:
+            file = archive.extractfile(ROOT_DESCRIPTION.as_posix())
+            assert file is not None
+            assert json.load(file)["digest"] == digest
+    assert [path.name for path in tmp_path.iterdir()] == [name], "nothing half-written is left"
+
+
+def test_an_export_overwrites_nothing(client, tmp_path):
+    (tmp_path / "mine").write_text("precious")
+    with pytest.raises(ValueError, match="exists and is not an empty folder"):
+        export_root(client, BASE_IMAGE, tmp_path)
+    assert (tmp_path / "mine").read_text() == "precious"
+
+
+def test_an_export_of_an_image_that_is_not_there(client, tmp_path):
+    with pytest.raises(SandboxUnavailable, match="`octopack sandbox build` makes it"):
+        export_root(client, "octopack-absent:1", tmp_path / "root")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_says_nothing_is_no_export(tmp_path):
+    assert described(tmp_path) is None
