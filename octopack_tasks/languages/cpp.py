@@ -51,6 +51,7 @@ _C_FUNCTIONS = frozenset(
     """.split()  # noqa: SIM905
 )
 _TYPES = ("struct_specifier", "class_specifier", "union_specifier", "enum_specifier")
+_VARIABLES = ("parameter_declaration", "optional_parameter_declaration", "declaration", "for_range_loop")
 _CONDITIONS = ("preproc_ifdef", "preproc_if", "linkage_specification", "declaration_list", "template_declaration")
 
 
@@ -99,6 +100,13 @@ def _declared(declarator: Node) -> Iterator[str]:
             yield from _declared(child)
 
 
+def _bound(node: Node) -> Iterator[str]:
+    for function in descendants(node, "function_definition", "lambda_expression"):
+        for found in descendants(function, *_VARIABLES):
+            for declarator in found.children_by_field_name("declarator"):
+                yield from _declared(declarator)
+
+
 def _signature(node: Node) -> str:
     if node.type in _TYPES:
         return text_of(node.child_by_field_name("name") or node) if node.child_by_field_name("body") else ""
@@ -128,7 +136,7 @@ class Cpp(BraceLanguage):
     extension = "cpp"
     fence = "cpp"
     execution = Execution("cpp", timeout=60, num_workers=4)
-    grammar = Grammar("tree_sitter_cpp", _names, _signature)
+    grammar = Grammar("tree_sitter_cpp", _names, _signature, _bound)
     definition = r"\b{name}\s*\([^;{}]*\)[^;{}()]*\{"
 
     def candidate(self, solution: str, problem: Problem) -> str:

@@ -61,6 +61,11 @@ def _imports(node: Node) -> Iterator[tuple[str, str]]:
         yield (ALWAYS if name in (".", "_") else name or path.split("/")[-1]), path
 
 
+def _bound(node: Node) -> Iterator[str]:
+    if node.type in ("function_declaration", "method_declaration"):
+        yield from (name for name, _ in _variables(node))
+
+
 def _signature(node: Node) -> str:
     if node.type == "method_declaration":
         return ".".join((*_names(node), *field_names(node, "name")))
@@ -100,7 +105,7 @@ class Go(BraceLanguage):
     # "struct" has no newline before it: it also ends a completion that says "construct" or "structure".
     stop_words = ("\n//", "\nfunc main(", "struct", "\nfunc")
     execution = Execution("go", timeout=20, num_workers=4)
-    grammar = Grammar("tree_sitter_go", _names, _signature)
+    grammar = Grammar("tree_sitter_go", _names, _signature, _bound)
     definition = r"^func\s+{name}\s*[\[(]"
 
     def candidate(self, solution: str, problem: Problem) -> str:

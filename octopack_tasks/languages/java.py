@@ -15,6 +15,7 @@ from octopack_tasks.languages.syntax import (
     Item,
     Pieces,
     decoded,
+    descendants,
     encoded,
     field_names,
     leaves,
@@ -43,6 +44,12 @@ def _names(node: Node) -> Iterator[str]:
         yield from field_names(node, "name")
 
 
+def _bound(node: Node) -> Iterator[str]:
+    for function in descendants(node, "method_declaration", "constructor_declaration", "lambda_expression"):
+        for found in descendants(function, "formal_parameter", "variable_declarator", "enhanced_for_statement"):
+            yield from field_names(found, "name")
+
+
 def _signature(node: Node) -> str:
     if node.type in ("method_declaration", "constructor_declaration"):
         parameters = node.child_by_field_name("parameters")
@@ -61,7 +68,7 @@ class Java(BraceLanguage):
     extension = "java"
     fence = "java"
     execution = Execution("java", timeout=10, num_workers=1)
-    grammar = Grammar("tree_sitter_java", _names, _signature)
+    grammar = Grammar("tree_sitter_java", _names, _signature, _bound)
     definition = r"\b{name}\s*\([^;{}]*\)[^;{}()]*\{"
     open_braces = 2
 

@@ -12,6 +12,7 @@ from octopack_tasks.languages.syntax import (
     Grammar,
     Item,
     decoded,
+    descendants,
     encoded,
     field_names,
     leaves,
@@ -76,6 +77,14 @@ def _uses(node: Node, path: str = "") -> Iterator[tuple[str, str]]:
         yield text_of(node).split("::")[-1], path + text_of(node)
 
 
+def _bound(node: Node) -> Iterator[str]:
+    for function in descendants(node, "function_item"):
+        for found in descendants(function, "parameter", "let_declaration", "for_expression", "closure_parameters"):
+            pattern = found if found.type == "closure_parameters" else found.child_by_field_name("pattern")
+            if pattern is not None:
+                yield from (text_of(leaf) for leaf in leaves(pattern) if leaf.type == "identifier")
+
+
 def _signature(node: Node) -> str:
     return "" if node.type in ("impl_item", "use_declaration", "extern_crate_declaration") else "".join(_names(node))
 
@@ -89,7 +98,7 @@ class Rust(BraceLanguage):
     fence = "rust"
     execution = Execution("rust", timeout=300, num_workers=1)
     definition = r"\bfn\s+{name}\s*[<(]"
-    grammar = Grammar("tree_sitter_rust", _names, _signature)
+    grammar = Grammar("tree_sitter_rust", _names, _signature, _bound)
 
     def declaration(self, problem: Problem) -> str:
         """The declaration after an empty `main`, with which the column `prompt` begins, too."""

@@ -76,13 +76,13 @@ class Grammar:
         module: The Python package of its tree-sitter grammar.
         names: The names that a top-level node defines.
         signature: See `Item`.
-        bound: The names that a node binds for itself, so that using them does not mean an item of that name.
+        bound: The variables and parameters of the functions in a node: to use one is not to use an item of that name.
     """
 
     module: str
     names: Callable[[Node], Iterable[str]]
     signature: Callable[[Node], str]
-    bound: Callable[[Node], Iterable[str]] = lambda node: ()
+    bound: Callable[[Node], Iterable[str]]
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ def items_of_nodes(
                 text=decoded(data[start:node_end]),
                 start=start,
                 names=names,
-                uses=frozenset(identifiers(node)) - frozenset(grammar.bound(node)),
+                uses=frozenset(identifiers(node)) - frozenset(grammar.bound(node)) | frozenset(_called(node)),
                 implements=names if _does_something(node) else frozenset(),
                 signature=grammar.signature(node),
                 is_whole=not node.has_error,
@@ -187,6 +187,14 @@ def items_of_nodes(
         )
         start = node_end
     return items
+
+
+def _called(node: Node) -> Iterator[str]:
+    """The functions that are called by name: `let gcd = gcd(a, b)` is about a variable, and a function of that name."""
+    for call in descendants(node, "call", "call_expression", "method_invocation"):
+        function = call.child_by_field_name("function") or call.child_by_field_name("name")
+        if function is not None and function.type == "identifier":
+            yield text_of(function)
 
 
 def _is_attached(node: Node) -> bool:
