@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -29,11 +28,13 @@ def evaluate(run: RunFolder, task: str, *, options: tuple[str, ...] = ()) -> dic
     Raises:
         TrainingError: the run is not finished, or the evaluation failed.
     """
-    results = _run_evaluate(servable(run), run.path / "eval" / task, task, options)
-    scores = {name: score["value"] for name, score in results.get(task, {}).get("scores", {}).items()}
+    result = _run_evaluate(servable(run), run.evaluations / task, task, options).get(task, {})
+    scores = {name: score["value"] for name, score in result.get("scores", {}).items()}
     if not scores:
-        raise TrainingError(f"octopack evaluate gave no score for {task!r}; its run lies in {run.path / 'eval'}.")
-    write_card(run, {**_recorded(run), task: scores})
+        raise TrainingError(f"octopack evaluate gave no score for {task!r}; its run lies in {run.evaluations}.")
+    recorded = {**_recorded(run), task: {"problems": result["problems"], "scores": scores}}
+    write_text(run.scores_file, json.dumps(recorded, indent=2) + "\n")
+    write_card(run)
     return scores
 
 
@@ -46,10 +47,9 @@ def servable(run: RunFolder) -> Path:
     return run.merged
 
 
-def write_card(run: RunFolder, scores: Mapping[str, Mapping[str, float]] | None = None) -> None:
+def write_card(run: RunFolder) -> None:
     """Write the model card of a run (`README.md`): base, data, recipe, loss and scores."""
     recipe = run.recipe()
-    scores = _recorded(run) if scores is None else scores
     manifest = json.loads(run.manifest_file.read_text(encoding="utf-8")) if run.manifest_file.is_file() else {}
     versions = json.loads(run.versions_file.read_text(encoding="utf-8")) if run.versions_file.is_file() else {}
     header = {
@@ -78,23 +78,22 @@ def write_card(run: RunFolder, scores: Mapping[str, Mapping[str, float]] | None 
         lines += [f"Training loss: {losses[0]:.4f} at the start, {losses[-1]:.4f} at the end.", ""]
     if run.plot_file.is_file():
         lines += [f"![Loss]({run.plot_file.name})", ""]
-    if scores:
-        lines += ["| task | metric | value |", "|---|---|---:|"]
+    recorded = _recorded(run)
+    if recorded:
+        lines += ["| task | problems | metric | value |", "|---|---:|---|---:|"]
         lines += [
-            f"| {task} | {metric} | {value:.4f} |"
-            for task, metrics in scores.items()
-            for metric, value in metrics.items()
+            f"| {task} | {result['problems']} | {metric} | {value:.4f} |"
+            for task, result in recorded.items()
+            for metric, value in result["scores"].items()
         ]
         lines += [""]
     lines += ["## Recipe", "", "```yaml", recipe.to_yaml().strip(), "```", ""]
     lines += ["## Versions", "", *(f"- {name}: {value}" for name, value in versions.items()), ""]
-    write_text(run.path / "scores.json", json.dumps(scores, indent=2) + "\n")
     write_text(run.card_file, "\n".join(lines))
 
 
 def _recorded(run: RunFolder) -> dict[str, Any]:
-    file = run.path / "scores.json"
-    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return json.loads(run.scores_file.read_text(encoding="utf-8")) if run.scores_file.is_file() else {}
 
 
 def _losses(run: RunFolder) -> list[float]:

@@ -84,6 +84,16 @@ class RunFolder:
         return self.path / "README.md"
 
     @property
+    def evaluations(self) -> Path:
+        """Runs of `octopack evaluate` on the final weights, by task."""
+        return self.path / "eval"
+
+    @property
+    def scores_file(self) -> Path:
+        """Scores that stand in the model card."""
+        return self.path / "scores.json"
+
+    @property
     def final(self) -> Path:
         """Adapter or model, whichever the finished run has.
 
@@ -234,7 +244,8 @@ def _remove_run(run: RunFolder) -> None:
     """Delete what an earlier run wrote, and nothing else."""
     import shutil
 
-    for folder in (run.checkpoints, run.adapter, run.model, run.merged):
+    for folder in (run.checkpoints, run.adapter, run.model, run.merged, run.evaluations):
         shutil.rmtree(folder, ignore_errors=True)
-    for file in (run.recipe_file, run.manifest_file, run.versions_file, run.metrics_file, run.plot_file, run.card_file):
+    files = (run.recipe_file, run.manifest_file, run.versions_file, run.metrics_file, run.plot_file, run.scores_file)
+    for file in (*files, run.card_file):
         file.unlink(missing_ok=True)

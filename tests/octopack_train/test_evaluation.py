@@ -32,7 +32,7 @@ def test_the_merged_model_is_handed_to_octopack_evaluate_and_its_score_goes_into
         commands.append(command)
         out = Path(command[command.index("--out") + 1])
         out.mkdir(parents=True)
-        scores = {"humanevalfixtests-python": {"scores": {"pass@1": {"value": 0.25}}}}
+        scores = {"humanevalfixtests-python": {"problems": 4, "scores": {"pass@1": {"value": 0.25}}}}
         (out / "results.json").write_text(json.dumps({"results": scores}))
         return Done()
 
@@ -42,9 +42,13 @@ def test_the_merged_model_is_handed_to_octopack_evaluate_and_its_score_goes_into
     assert command[command.index("--model") + 1] == str(run.merged)
     assert (run.merged / "model.safetensors").is_file()
     assert command[command.index("--limit") + 1] == "4"
-    assert "| humanevalfixtests-python | pass@1 | 0.2500 |" in run.card_file.read_text()
+    assert "| humanevalfixtests-python | 4 | pass@1 | 0.2500 |" in run.card_file.read_text()
     write_card(run)  # a later card keeps the score
     assert "0.2500" in run.card_file.read_text()
+    train(run.recipe(), fresh=True, report=lambda _: None)  # another training: the old score is not its own
+    write_card(run)
+    assert "0.2500" not in run.card_file.read_text()
+    assert not run.evaluations.exists()
 
 
 def test_an_evaluation_that_fails_keeps_the_model_and_says_where(run: RunFolder, monkeypatch: pytest.MonkeyPatch):
