@@ -12,6 +12,7 @@ the other, in turns, against one `git daemon` on the loopback, with one connecti
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
 import shutil
@@ -30,7 +31,7 @@ from octopack_data.commitpack.hosts import Pace
 from octopack_data.commitpack.scrape import ScrapeStep
 from octopack_data.commitpack.scraper import Scraper, Strategy, Target
 from octopack_data.pipeline import Job, discover_units, run_units
-from octopack_data.shards import count_rows, dump_rows
+from octopack_data.shards import iter_rows
 
 ENVIRONMENT = {
     "PATH": os.environ["PATH"],
@@ -138,13 +139,13 @@ def run_step(template: str, folder: Path, edits: dict[str, list[tuple[str, str]]
         for commit, name in changes
     ]
     shard = folder / "meta.jsonl"
-    shard.write_bytes(dump_rows(rows))
+    shard.write_text("".join(json.dumps(row) + "\n" for row in rows))
     step = ScrapeStep(remote=Remote(template, ("git",)), pace=Pace(connections=connections))
     output = folder / f"out-{connections}"
     began = time.perf_counter()
     run_units(Job(step, output), discover_units([shard]))
     seconds = time.perf_counter() - began
-    assert count_rows(output / "meta.jsonl") == len(rows)
+    assert sum(1 for _ in iter_rows(output / "meta.jsonl")) == len(rows)
     return seconds
 
 

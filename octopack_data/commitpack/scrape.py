@@ -86,7 +86,7 @@ class ScrapeStep(Step):
     name: ClassVar[str] = "commitpack-scrape"
     columns: ClassVar[tuple[str, ...]] = ("commit", "old_file", "new_file", "message", "repos")
     keep_dropped: ClassVar[bool] = True
-    batch_bytes: ClassVar[int] = 1 << 11  # a few rows: they grow two hundred times here, some to 20 MB
+    batch_bytes: ClassVar[int] = 1 << 9  # two or three rows: they grow two hundred times here, some to 20 MB
 
     @property
     def reasons(self) -> tuple[str, ...]:
