@@ -144,9 +144,11 @@ class NamespaceJail:
     def fork(self, own_child: bool) -> int:
         """See `Jail`."""
         # The next child is the first process of a new PID namespace; this process itself stays where it is.
-        _check("setns", libc.setns(self._own_pids, _NEWPID))
         _check("unshare", libc.unshare(_NEWPID))
-        return os.fork() if own_child else fork_sibling()
+        pid = os.fork() if own_child else fork_sibling()
+        if pid > 0:  # Later children that are ours, a compiler server say, belong where this process is.
+            _check("setns", libc.setns(self._own_pids, _NEWPID))
+        return pid
 
     def enter(self, box: Box, command: Command) -> None:
         """See `Jail`."""

@@ -15,6 +15,8 @@ Left over: native code that searches its own memory for the key. What is needed 
 from __future__ import annotations
 
 import re
+import shlex
+import shutil
 from pathlib import Path
 
 from ..processes import Command, Outcome
@@ -70,6 +72,7 @@ class Cpp(Strategy):
     """C++ programs."""
 
     language = "cpp"
+    prepared = 2
 
     def version(self) -> str:
         """See `Strategy`."""
@@ -82,14 +85,19 @@ class Cpp(Strategy):
         build(warm, "gcc", "-O2", "-fPIE", f"-DKEY_PLACE={place}", "-c", str(RESOURCES / "start.c"), "-o", "start.o")
         (warm / "preamble.h").write_text(PREAMBLE)
         build(warm, "g++", STANDARD, "-x", "c++-header", "preamble.h", "-o", "preamble.h.gch")
-        for linker in ("mold", "lld", "bfd"):
-            try:
-                build(warm, "g++", f"-fuse-ld={linker}", "-shared", "-o", "try.so", "start.o")
-            except OSError:
-                continue
-            (warm / "linker").write_text(linker)
-            break
-        (warm / "try.so").unlink(missing_ok=True)
+        compiler = ["g++", STANDARD, "-S", "test.cpp", "-o", "test.s"]
+        linker = ["g++", "-Wl,--wrap=main", "-Wl,--as-needed", str(warm / "start.o"), "test.o"]
+        linker += ["-lcrypto", "-lssl", "-o", "a.out"]
+        assembler = ["as", "test.s", "-o", "test.o"]
+        (warm / "plain.sh").write_text(_script([compiler, assembler, linker]))
+        # What the driver would start, without the driver: it costs as much as the assembler and the linker together.
+        compiler = _driven(warm, [*compiler, "-I", str(warm)], "cc1plus")
+        if mold := shutil.which("mold"):
+            words = _driven(warm, linker, "collect2")
+            at = words.index("-plugin") if "-plugin" in words else 0
+            words[at : at + 2] = [] if at else words[at : at + 2]
+            linker = [mold, *(word for word in words[1:] if not word.startswith("-plugin-opt"))]
+        (warm / "fast.sh").write_text(_script([compiler, assembler, linker]))
 
     def judge(self, case: Case) -> Verdict:
         """See `Strategy`."""
@@ -148,25 +156,15 @@ class Cpp(Strategy):
         )
 
     def _compile(self, case: Case, source: str, *, fast: bool) -> Outcome:
-        """Compile to assembly, assemble and link; the first step that fails is the outcome."""
+        """Compile to assembly, assemble and link, as one command."""
         warm = self.warm
-        fast = fast and source.startswith(PREAMBLE) and (warm / "preamble.h.gch").is_file()
+        fast = fast and source.startswith(PREAMBLE)
         if fast:
             line = PREAMBLE.count("\n") + 1
             source = f'#include "preamble.h"\n#line {line} "test.cpp"\n' + source[len(PREAMBLE) :]
         case.box.write("test.cpp", source.encode("utf-8", "surrogatepass"))
-        linker = (warm / "linker").read_text()
-        steps = [
-            ["g++", STANDARD, *(["-I", str(warm)] if fast else []), "-S", "test.cpp", "-o", "test.s"],
-            ["as", "test.s", "-o", "test.o"],
-            ["g++", f"-fuse-ld={linker}", "-Wl,--wrap=main", "-Wl,--as-needed", str(warm / "start.o"), "test.o"]
-            + ["-lcrypto", "-lssl", "-o", "a.out"],
-        ]
-        for argv in steps:
-            outcome = self.compile(case, Command(case.compiling(), argv))
-            if outcome.stopped is not None or outcome.exit_code != 0:
-                break
-        return outcome
+        script = str(warm / ("fast.sh" if fast else "plain.sh"))
+        return self.compile(case, Command(case.compiling(), ["sh", "-e", script]))
 
     @staticmethod
     def _doubt(case: Case) -> str | None:
@@ -179,6 +177,20 @@ class Cpp(Strategy):
         if "#APP" in assembly and re.search(r"asm|##", case.candidate):
             return "it contains assembly"
         return None
+
+
+def _script(commands: list[list[str]]) -> str:
+    return "".join(shlex.join(command) + "\n" for command in commands)
+
+
+def _driven(folder: Path, command: list[str], tool: str) -> list[str]:
+    """The command line with which a compiler driver starts one of its tools."""
+    shown = build(folder, "sh", "-c", shlex.join([command[0], "-###", *command[1:]]) + " 2>&1")
+    for line in shown.splitlines():
+        words = shlex.split(line) if line.startswith(" ") else []
+        if words and Path(words[0]).name == tool:
+            return words
+    raise OSError(f"{command[0]} does not say how it starts {tool}")
 
 
 STRATEGY = Cpp

@@ -4,13 +4,18 @@
 // been evaluated to its end the key goes to descriptor 3. What could look into closures or memory (inspector, heap
 // snapshots, native bindings) overwrites the key with the reason first. `console.assert` is ours and stays ours: a
 // failed assertion overwrites the key too, whatever the program does to the streams.
+//
+// `js.py` makes a start-up snapshot of this file: node then starts from a heap with these modules loaded.
 'use strict';
-(() => {
-  const fs = require('fs');
-  const vm = require('vm');
-  const Module = require('module');
-  const path = require('path');
-  const file = path.resolve(process.argv[2]);
+const fs = require('fs');
+const vm = require('vm');
+const Module = require('module');
+const path = require('path');
+const { startupSnapshot } = require('v8');
+
+const main = (program, expects) => {
+  if (program === undefined) return; // Only a look at whether this start works.
+  const file = path.resolve(program);
   const key = Buffer.alloc(32);
   fs.readSync(4, key, 0, 32, null);
   fs.closeSync(4);
@@ -81,7 +86,6 @@
   guard(process, ['binding', '_linkedBinding', 'dlopen', '_debugProcess', '_debugEnd']);
 
   const text = readFileSync(file, 'utf8');
-  const expects = process.argv[3] === '1';
   process.argv.splice(1, process.argv.length - 1, file);
   try {
     new vm.Script(text, { filename: file }); // As a script, not a function body, a return at top level does not parse.
@@ -92,4 +96,10 @@
   if (expects && asserted === 0) spoil(2);
   const note = replaced ? Buffer.from('console.assert') : Buffer.alloc(0);
   writeSync(3, Buffer.concat([key, note]));
-})();
+};
+
+if (startupSnapshot.isBuildingSnapshot()) {
+  startupSnapshot.setDeserializeMainFunction(() => main(process.argv[1], process.argv[2] === '1'));
+} else {
+  main(process.argv[2], process.argv[3] === '1');
+}
