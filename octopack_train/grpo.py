@@ -13,7 +13,7 @@ from octopack_train.errors import TrainingError
 from octopack_train.model import check_device, load_config, load_model, load_tokenizer, lora_config
 from octopack_train.recipe import GrpoSection, Recipe
 from octopack_train.run_folder import RunFolder
-from octopack_train.sft import Report, callbacks, finish, trainer_options
+from octopack_train.sft import Report, callbacks, finish, on_one_device, trainer_options
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -191,14 +191,16 @@ def _build_trainer(
     model = load_model(recipe)
     trainer = GRPOTrainer(
         model=model,
-        args=GRPOConfig(
-            **trainer_options(recipe, run, evaluate=False),
-            num_generations=options.generations,
-            max_completion_length=options.completion_length,
-            temperature=options.temperature,
-            beta=options.beta,
-            num_iterations=options.iterations,
-            use_vllm=options.vllm,
+        args=on_one_device(
+            GRPOConfig(
+                **trainer_options(recipe, run, evaluate=False),
+                num_generations=options.generations,
+                max_completion_length=options.completion_length,
+                temperature=options.temperature,
+                beta=options.beta,
+                num_iterations=options.iterations,
+                use_vllm=options.vllm,
+            )
         ),
         reward_funcs=[problems.reward(sandbox)],
         train_dataset=problems.rows,

@@ -101,14 +101,23 @@ def sft_config(recipe: Recipe, run: RunFolder, *, evaluate: bool) -> Any:
     from trl.trainer.sft_config import SFTConfig
 
     isolated = recipe.data.packing is Packing.ISOLATED
-    return SFTConfig(
-        **trainer_options(recipe, run, evaluate=evaluate),
-        # Rows of the other layouts already have their length.
-        max_length=recipe.data.length if isolated else None,
-        packing=isolated,
-        packing_strategy="bfd",
-        dataset_num_proc=recipe.data.workers if recipe.data.workers > 1 else None,
+    return on_one_device(
+        SFTConfig(
+            **trainer_options(recipe, run, evaluate=evaluate),
+            # Rows of the other layouts already have their length.
+            max_length=recipe.data.length if isolated else None,
+            packing=isolated,
+            packing_strategy="bfd",
+            dataset_num_proc=recipe.data.workers if recipe.data.workers > 1 else None,
+        )
     )
+
+
+def on_one_device(options: Any) -> Any:
+    """Keep a process to one GPU: transformers would spread one process over all it sees, and the batch with it."""
+    if options.n_gpu > 1:
+        options._n_gpu = 1
+    return options
 
 
 def trainer_options(recipe: Recipe, run: RunFolder, *, evaluate: bool) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pytest
 from octopack_train.errors import TrainingError
 from octopack_train.recipe import Recipe, load_recipe
 from octopack_train.run_folder import RunFolder
-from octopack_train.sft import callbacks, train, trainer_options
+from octopack_train.sft import callbacks, on_one_device, train, trainer_options
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("trl")
@@ -98,6 +98,13 @@ def test_options_keep_their_meaning_under_their_new_names(make_recipe: Callable[
     assert options["warmup_steps"] == 0.1
     assert options["gradient_checkpointing"] is True
     assert options["report_to"] == []
+
+
+def test_a_process_stays_on_one_gpu():
+    from types import SimpleNamespace
+
+    assert on_one_device(SimpleNamespace(n_gpu=8, _n_gpu=8))._n_gpu == 1
+    assert on_one_device(SimpleNamespace(n_gpu=0, _n_gpu=0))._n_gpu == 0
 
 
 def test_an_unknown_reporter_package_is_named(make_recipe: Callable[..., Recipe], monkeypatch: pytest.MonkeyPatch):
