@@ -137,39 +137,36 @@ class _Reader:
 
     def _code(self, found: _Found, function: Item) -> str:
         """The given items, the function, and all that it and the tests use; nothing twice."""
-        name = function_name(self.problem)
         items = _without_repetitions(found.items, function)
-        given = [item for item in items if item.start + len(encoded(item.text)) <= found.given]
         preamble = self._preamble()
-        kept = {id(item) for item in (*given, function, *(item for item in items if item.kind == FRAME))}
-        needed = {name, *_used_by_tests(self.language.name, self.problem.test)}
-        for item in (*given, function):
-            needed |= item.uses
-        is_growing = True
-        while is_growing:
-            is_growing = False
-            for item in (*items, *preamble):
-                if id(item) not in kept and item.names & needed:
-                    kept.add(id(item))
-                    needed |= item.uses
-                    is_growing = True
+        always = [item for item in items if item.kind == FRAME or item.end <= found.given]
+        kept = self._closure([*always, function], [*items, *preamble])
         last = max(index for index, item in enumerate(items) if id(item) in kept and item.kind != FRAME)
         chosen = [
             item for index, item in enumerate(items) if id(item) in kept or (ALWAYS in item.names and index < last)
         ]
-        defined = {name for item in chosen for name in item.names}
-        texts = {_bare(item) for item in chosen}
-        helpers = [item for item in preamble if id(item) in kept and not item.names & (defined | {ALWAYS})]
-        imports = [
-            replace(item, text="\n" + item.code, lead=1)
-            for item in preamble
-            if not found.given and ALWAYS in item.names and _bare(item) not in texts
-        ]
+        defined = {ALWAYS, *(name for item in chosen for name in item.names)}
+        helpers = [item for item in preamble if id(item) in kept and not item.names & defined]
+        # An answer that goes on with the given code has its imports; one that begins anew may rely on them.
+        present = {_bare(item) for item in chosen}
+        lacking = [item for item in preamble if ALWAYS in item.names and _bare(item) not in present]
+        imports = [] if found.given else [replace(item, text=f"\n{item.code}", lead=1) for item in lacking]
         first = next(index for index, item in enumerate(chosen) if not _is_import(item))
         inner = next(index for index, item in enumerate(chosen) if not _is_import(item) and item.kind != FRAME)
         ordered = [*chosen[:first], *imports, *chosen[first:inner], *helpers, *chosen[inner:]]
         code = "".join(_on_own_line(item.text) if index else item.text for index, item in enumerate(ordered))
         return code if found.given else code.strip("\n")
+
+    def _closure(self, start: Iterable[Item], candidates: Sequence[Item]) -> set[int]:
+        """The identities of some items, and of all candidates that they, the tests, or one another use."""
+        kept: set[int] = set()
+        needed = {function_name(self.problem), *_used_by_tests(self.language.name, self.problem.test)}
+        fresh = list(start)
+        while fresh:
+            kept.update(id(item) for item in fresh)
+            needed.update(name for item in fresh for name in item.uses)
+            fresh = [item for item in candidates if id(item) not in kept and item.names & needed]
+        return kept
 
     def _preamble(self) -> list[Item]:
         """What stands before the function in the row: imports and helper functions."""
@@ -216,7 +213,7 @@ def function_name(problem: Problem) -> str:
     """The function that a row asks for: what its code defines, as the column `entry_point` is wrong in some rows."""
     given = len(encoded(problem.prompt.rstrip()))
     for item in get_language(problem.language).items(problem.prompt + problem.canonical_solution):
-        if item.start + len(encoded(item.text)) > given and item.implements:
+        if item.end > given and item.implements:
             return problem.entry_point if problem.entry_point in item.implements else min(item.implements)
     return problem.entry_point
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from octopack_tasks.languages.base import BraceLanguage, Execution
@@ -106,8 +106,10 @@ class Java(BraceLanguage):
             pieces = Pieces(self.grammar, data, head.end(), _MEMBERS)
             members = _flat(pieces)
             rest = before + _flat(Pieces(self.grammar, data, pieces.position))
-            opening = decoded(data[_end(before) : head.start()]) + decoded(head.group()).replace("public ", "")
-            closing = decoded(data[_end(members) or head.end() : pieces.position])
+            opening = decoded(data[(before[-1].end if before else 0) : head.start()]) + decoded(head.group()).replace(
+                "public ", ""
+            )
+            closing = decoded(data[members[-1].end if members else head.end() : pieces.position])
             closing = closing if pieces.is_closed and closing.strip() == "}" else "\n}"
         return [
             *(item for item in rest if item.kind == "import_declaration"),
@@ -130,7 +132,3 @@ class Java(BraceLanguage):
 
 def _flat(pieces: Iterable[list[Item]]) -> list[Item]:
     return [item for items in pieces for item in items]
-
-
-def _end(items: Sequence[Item]) -> int:
-    return items[-1].start + len(encoded(items[-1].text)) if items else 0

@@ -67,6 +67,11 @@ class Item:
         """The item without the white space and comments before it."""
         return self.text[self.lead :]
 
+    @property
+    def end(self) -> int:
+        """Index of the byte behind it in the text it was found in."""
+        return self.start + len(encoded(self.text))
+
 
 @dataclass(frozen=True)
 class Grammar:
