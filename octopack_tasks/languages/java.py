@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _CLASS = re.compile(rb"\b((public|final|abstract)\s+)*class\s+Solution\b[^;{}]*\{")
 _MEMBERS = Frame(b"class Solution {", b"}")
+_TYPES = ("class_declaration", "interface_declaration", "enum_declaration", "record_declaration")
 _INSIDE = ("method_declaration", "field_declaration", "constructor_declaration", "static_initializer", "block")
 
 
@@ -106,9 +107,9 @@ class Java(BraceLanguage):
             pieces = Pieces(self.grammar, data, head.end(), _MEMBERS)
             members = _flat(pieces)
             rest = before + _flat(Pieces(self.grammar, data, pieces.position))
-            opening = decoded(data[(before[-1].end if before else 0) : head.start()]) + decoded(head.group()).replace(
-                "public ", ""
-            )
+            lead = decoded(data[before[-1].end if before else 0 : head.start()])
+            # The file is named after the tests' class, so this one cannot be public.
+            opening = ("\n\n" if lead.strip() else lead) + decoded(head.group()).replace("public ", "")
             closing = decoded(data[members[-1].end if members else head.end() : pieces.position])
             closing = closing if pieces.is_closed and closing.strip() == "}" else "\n}"
         return [
@@ -116,13 +117,7 @@ class Java(BraceLanguage):
             Item(opening, signature="Solution", kind=FRAME),
             *members,
             Item(closing, kind=FRAME),
-            *(
-                item
-                for item in rest
-                if item.kind.endswith(
-                    ("class_declaration", "interface_declaration", "enum_declaration", "record_declaration")
-                )
-            ),
+            *(item for item in rest if item.kind in _TYPES),
         ]
 
     def framed(self, code: str, problem: Problem) -> str:

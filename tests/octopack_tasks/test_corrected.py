@@ -90,7 +90,8 @@ HELPERS = {
     "rust": (
         "    let _ = helper_value();\n",
         "\n\n#[derive(Debug, Clone)]\nstruct HelperType { x: i32 }\n\n"
-        "impl HelperType {\n    fn get(&self) -> i32 { self.x }\n}\n\npub fn helper_value() -> i32 {\n    HelperType { x: 3 }.get()\n}\n",
+        "impl HelperType {\n    fn get(&self) -> i32 { self.x }\n}\n\n"
+        "pub fn helper_value() -> i32 {\n    HelperType { x: 3 }.get()\n}\n",
     ),
 }
 
