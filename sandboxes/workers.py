@@ -23,6 +23,8 @@ START_SECONDS = 120.0
 """How long a supervisor may take to say hello; far more than it needs, since a busy machine is not a fault."""
 GRACE_SECONDS = 120.0
 """What a worker gets on top of its programs' own limits before it counts as hung."""
+SPARE_PROCESSES = 256
+"""Processes and threads that a worker may have for compilers and warm servers, on top of what a program may have."""
 LARGEST_SOURCE = 20 << 20
 """Characters of source that fit in a frame whatever they are (12 bytes of JSON each at worst)."""
 

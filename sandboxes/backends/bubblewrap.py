@@ -12,13 +12,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sandboxes.backends import BackendOptions, Place
+from sandboxes.backends.control_groups import ControlGroup
 from sandboxes.backends.process import PACKAGES, host_environment, require_host_toolchains, toolchains_digest
 from sandboxes.backends.subprocesses import SupervisorProcess
 from sandboxes.errors import SandboxUnavailable, WorkerFault
 from sandboxes.images import root_description
 from sandboxes.payload import SUPERVISOR, WARM
 from sandboxes.seccomp import bpf_filter
-from sandboxes.workers import StreamWorker, Worker
+from sandboxes.supervisor.protocol import Limits
+from sandboxes.workers import SPARE_PROCESSES, StreamWorker, Worker
 
 
 def require_bubblewrap() -> None:
@@ -57,6 +59,7 @@ class BubblewrapBackend:
             raise ValueError("the bubblewrap backend takes a root (`octopack sandbox export`), no image and no runtime")
         require_bubblewrap()
         self._languages = tuple(languages)
+        self._processes = (options.limits or Limits()).processes
         given = options.root or os.environ.get("OCTOPACK_SANDBOX_ROOT")
         self._root = Path(given).absolute() if given else None
         if self._root is None:
@@ -90,8 +93,9 @@ class BubblewrapBackend:
         command += ["--languages", ",".join(self._languages)]
         if self._root:
             command += ["--root", str(self._root), "--warm", WARM]
+        group = ControlGroup.make(self._processes + SPARE_PROCESSES)
         try:
-            return StreamWorker(SupervisorProcess(command, host_environment()))
+            return StreamWorker(SupervisorProcess(command, host_environment(), group))
         except OSError as error:
             raise WorkerFault(f"the supervisor did not start: {error}") from error
 

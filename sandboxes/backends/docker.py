@@ -18,7 +18,7 @@ from sandboxes.errors import SandboxUnavailable, WorkerFault
 from sandboxes.payload import WARM, supervisor_zip
 from sandboxes.seccomp import docker_profile
 from sandboxes.supervisor.protocol import Limits
-from sandboxes.workers import StreamWorker, Worker
+from sandboxes.workers import SPARE_PROCESSES, StreamWorker, Worker
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -28,7 +28,6 @@ OWNER_LABEL = "octopack.sandbox.owner"
 
 _SUPERVISOR_HEADROOM = 2 << 30
 """Memory for compilers, warm servers and the tmpfs work folder on top of what a program may use, in bytes."""
-_SPARE_PROCESSES = 256
 _MOST_CORES = 2.0
 """Cores a container may use: compilers and the JVM have helper threads, a fork bomb shall not have the machine."""
 
@@ -199,7 +198,7 @@ class _Container:
                         cap_drop=["ALL"],
                         cap_add=["SETUID", "SETGID", "CHOWN", "KILL"],
                         security_opt=["no-new-privileges", "seccomp=" + json.dumps(docker_profile())],
-                        pids_limit=limits.processes + _SPARE_PROCESSES,
+                        pids_limit=limits.processes + SPARE_PROCESSES,
                         mem_limit=memory,
                         memswap_limit=memory,
                         nano_cpus=int(min(_MOST_CORES, float(os.cpu_count() or 1)) * 1e9),

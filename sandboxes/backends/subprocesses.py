@@ -11,16 +11,23 @@ import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 
+from sandboxes.backends.control_groups import ENTER, ControlGroup
+
 
 class SupervisorProcess:
     """A supervisor and the socket that is its standard input and output: a `Connection`."""
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
-        """Start `command`.
+    def __init__(
+        self, command: Sequence[str], environment: Mapping[str, str], group: ControlGroup | None = None
+    ) -> None:
+        """Start `command`, inside `group` if there is one, which ends with it.
 
         Raises:
             OSError: It cannot be executed.
         """
+        self._group = group
+        if group is not None:
+            command = ["sh", "-c", ENTER, str(group.folder), *command]
         self._socket, theirs = socket.socketpair()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `close`
         self._closing = threading.Lock()
@@ -40,6 +47,8 @@ class SupervisorProcess:
         except BaseException:
             self._socket.close()
             self._log.close()
+            if group is not None:
+                group.remove()
             raise
 
     def sendall(self, data: bytes) -> None:
@@ -78,5 +87,7 @@ class SupervisorProcess:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
+        if self._group is not None:
+            self._group.remove()
         self._socket.close()
         self._log.close()
