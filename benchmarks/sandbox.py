@@ -1,4 +1,4 @@
-"""What a program costs: ours, the reference's plain commands, and the floor, from one run on the same programs and cores.
+"""What a program costs: ours, the reference's plain commands and the floor, from one run on the same programs.
 
     python benchmarks/sandbox.py [--dataset FOLDER] [--languages go,rust] [--problems 40] [--image NAME]
 
@@ -36,7 +36,9 @@ EMPTY = {
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dataset", default="starter", help="a folder of <language>.jsonl, or a name (default: starter)")
+    parser.add_argument(
+        "--dataset", default="starter", help="a folder of <language>.jsonl, or a name (default: starter)"
+    )
     parser.add_argument("--languages", default=",".join(TARGETS))
     parser.add_argument("--problems", type=int, default=40)
     parser.add_argument("--image", help="default: the image with all six languages")
@@ -174,7 +176,9 @@ class Plain:
             "GOCACHE": str(self.folder / "cache"),
             "CARGO_HOME": str(self.folder / "cargo"),
         }
-        self.file = {"cpp": "test.cpp", "js": "test.js", "java": "Main.java", "go": "main_test.go"}.get(language, "p.py")
+        self.file = {"cpp": "test.cpp", "js": "test.js", "java": "Main.java", "go": "main_test.go"}.get(
+            language, "p.py"
+        )
         self.commands = {
             "python": [["python3", "p.py"]],
             "cpp": [["g++", "-std=c++17", "test.cpp", "-lcrypto", "-lssl"], ["./a.out"]],
@@ -195,7 +199,12 @@ class Plain:
         (self.folder / self.file).write_text(source)
         for command in self.commands:
             result = subprocess.run(
-                command, cwd=self.folder, env=self.environment, capture_output=True, check=False, stdin=subprocess.DEVNULL
+                command,
+                cwd=self.folder,
+                env=self.environment,
+                capture_output=True,
+                check=False,
+                stdin=subprocess.DEVNULL,
             )
             if self.language == "js":
                 return not result.stdout and not result.stderr

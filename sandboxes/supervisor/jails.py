@@ -115,7 +115,7 @@ class NoJail(_NoLock):
 class UidJail(_NoLock):
     """A fresh user id for every program, and another one for its compiler.
 
-    The supervisor needs CAP_SETUID, CAP_SETGID, CAP_CHOWN and CAP_KILL and nothing more: it is root without the right to
+    The supervisor needs CAP_SETUID, CAP_SETGID, CAP_CHOWN and CAP_KILL and nothing more: a root without the right to
     read what is not its own. Of what a program hides from it, it becomes the owner before it removes it.
     """
 

@@ -1,4 +1,4 @@
-"""The values that cross the sandbox's border, and how they are framed: what to run, under which limits, what came of it.
+"""The values that cross the sandbox's border, and how they are framed: what to run, its limits, what came of it.
 
 Both sides import this file: the host through `sandboxes`, the supervisor inside the sandbox, where nothing but the
 standard library exists.

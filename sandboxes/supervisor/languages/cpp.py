@@ -1,13 +1,15 @@
 """C++: a precompiled preamble, a fast linker, and a trusted end linked in behind `main`.
 
 A pass needs the key, which the supervisor stamps into the linked executable: the compiler never sees it, so no macro,
-`#include` or constant expression can. `resources/start.c` wraps `main` (`--wrap=main`) and writes the key after `main`
-has returned 0, by a system call of its own. Exiting anywhere (`exit`, `_Exit`, `quick_exit`, a constructor, a signal
-handler, a thread) skips it. In containers the executable cannot be read by the program, nor its memory file opened.
+`#include` or constant expression can. `resources/start.c` wraps `main` (`--wrap=main`) and writes the key after
+`main` has returned 0, by a system call of its own. Exiting anywhere (`exit`, `_Exit`, `quick_exit`, a constructor, a
+signal handler, a thread) skips it. In containers the executable cannot be read by the program, nor its memory file
+opened.
 
 Three ways remain for the program's text to reach the tests' text, and each is looked for in what the compiler made:
-assembly (`.end` would hide the rest of the file), functions that replace the C library's own (`__assert_fail`, `abort`),
-and macros. A program whose macros rename anything that its tests mention must also pass with these macros undone.
+assembly (`.end` would hide the rest of the file), functions that replace the C library's own (`__assert_fail`,
+`abort`), and macros. A program whose macros rename anything that its tests mention must also pass with these macros
+undone.
 
 Left over: native code that searches its own memory for the key. What is needed for that is reported as suspicious.
 """

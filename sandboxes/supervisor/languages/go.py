@@ -105,7 +105,8 @@ class Go(Strategy):
             packages[name] = str(Path(export).rename(warm / "packages" / f"{number}.a"))
         (warm / "importcfg").write_text("".join(f"packagefile {name}={path}\n" for name, path in packages.items()))
         vet = {
-            "ID": "main", "Compiler": "gc", "ImportPath": "main", "NonGoFiles": [], "IgnoredFiles": [], "ModulePath": "",
+            "ID": "main", "Compiler": "gc", "ImportPath": "main", "NonGoFiles": [], "IgnoredFiles": [],
+            "ModulePath": "",
             "ModuleVersion": "", "ImportMap": {name: name for name in packages}, "PackageFile": packages,
             "Standard": {name: True for name in packages if "." not in name.partition("/")[0]}, "PackageVetx": {},
             "VetxOnly": False, "GoVersion": "", "SucceedOnTypecheckFailure": False, "GoFiles": ["main_test.go"],
@@ -301,7 +302,8 @@ def _main_package(cases: Sequence[Case], numbers: Sequence[int]) -> str:
         imports.append(f'p{number} "{_PATH.format(number)}"\n')
         main = f"func(m *testing.M) {{ p{number}.TestMain(m) }}" if _TEST_MAIN.search(case.program.source) else "nil"
         branches.append(
-            f'case "{number}":\ntests = []testing.InternalTest{{{called}}}\nexpected = {max(1, len(expected))}\nmain_ = {main}\n'
+            f'case "{number}":\ntests = []testing.InternalTest{{{called}}}\n'
+            f"expected = {max(1, len(expected))}\nmain_ = {main}\n"
             f"_ = p{number}.{tests[0]}\n"
             if tests
             else f'case "{number}":\nvar _ p{number}.none\n'

@@ -1,13 +1,13 @@
 """Java: a warm compiler keeps running; every program gets a small virtual machine of its own.
 
-A pass needs the key. `resources/Launch.java` reads it before any class of the program exists, keeps it in local variables
-of its own stack frame, calls `Main.main`, and writes it when that has returned. `System.exit`, `Runtime.halt`, shutdown
-hooks and static initialisers end the machine without it; classes of the program's own that are called `Arrays` or
-`AssertionError` change what the tests mean, as the reference allows, and are reported.
+A pass needs the key. `resources/Launch.java` reads it before any class of the program exists, keeps it in local
+variables of its own stack frame, calls `Main.main`, and writes it when that has returned. `System.exit`,
+`Runtime.halt`, shutdown hooks and static initialisers end the machine without it; classes of the program's own that
+are called `Arrays` or `AssertionError` change what the tests mean, as the reference allows, and are reported.
 
-The compiler is the JDK's, kept warm (`resources/Compile.java`): sources go in and class files come out over pipes, without
-annotation processors, so nothing of a program is executed there. What it rejects or chokes on is compiled once more by
-a plain `javac` in the program's own box, under its limits: that one's verdict counts.
+The compiler is the JDK's, kept warm (`resources/Compile.java`): sources go in and class files come out over pipes,
+without annotation processors, so nothing of a program is executed there. What it rejects or chokes on is compiled
+once more by a plain `javac` in the program's own box, under its limits: that one's verdict counts.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ class Solution {
 public class Main {
     public static void main(String[] args) {
         Solution s = new Solution();
-        List<Boolean> correct = Arrays.asList(s.run(new ArrayList<>(Arrays.asList(3, 1, 2))).equals(Arrays.asList(4, 6)));
+        List<Integer> numbers = new ArrayList<>(Arrays.asList(3, 1, 2));
+        List<Boolean> correct = Arrays.asList(s.run(numbers).equals(Arrays.asList(4, 6)));
         if (correct.contains(false)) throw new AssertionError();
     }
 }
@@ -128,8 +129,15 @@ class Java(Strategy):
         )
         text = _SAMPLE.encode()
         subprocess.run(
-            ["java", *_QUICK, f"-XX:ArchiveClassesAtExit={warm}/compile.jsa", "-cp", f"{warm}/compile.jar"]
-            + ["octopack.Compile", f"{warm}/empty"],
+            [
+                "java",
+                *_QUICK,
+                f"-XX:ArchiveClassesAtExit={warm}/compile.jsa",
+                "-cp",
+                f"{warm}/compile.jar",
+                "octopack.Compile",
+                f"{warm}/empty",
+            ],
             cwd=sample,
             input=(_NUMBER.pack(len(text)) + text) * 3,
             capture_output=True,

@@ -4,7 +4,8 @@ Leaving early (`process.exit`, `process.reallyExit`, `process.abort`, a swallowe
 writes the key; a `return` at top level is found by parsing; a failed `console.assert` spoils the key even where the
 program silences the streams. As in the reference, a program that prints anything, to either stream, fails.
 
-Left over: a program that shadows `console` in its own scope hollows out its assertions; when none ran, it is not proven.
+Left over: a program that shadows `console` in its own scope hollows out its assertions; when none of its tests' ran, it
+is not proven.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
 """Rust: one crate for several programs, each a module of its own; one process a program.
 
-`cargo` itself, linking and loading the standard library's metadata cost most, so the programs of a batch become modules
-of one crate, compiled by one plain `rustc` on prebuilt crates with a fast linker. Each runs in a process of its own, in
-which only its own tests are called. A module that does not compile is taken out and judged alone, and so is any program
-with something in it that might know the difference (attributes, macros, `unsafe`, paths from the crate's root).
-Alone, the program is first checked as the binary it is, then compiled as a library crate that keeps its root.
+`cargo` itself, linking and loading the standard library's metadata cost most, so the programs of a batch become
+modules of one crate, compiled by one plain `rustc` on prebuilt crates with a fast linker. Each runs in a process of
+its own, in which only its own tests are called. A module that does not compile is taken out and judged alone, and so
+is any program with something in it that might know the difference (attributes, macros, `unsafe`, paths from the
+root). Alone, the program is first checked as the binary it is, then compiled as a library crate that keeps its root.
 
-A pass needs the key, which the supervisor stamps into the linked executable for each run. The trusted main function calls
-every test function, each on a thread of its own as the standard harness does, and writes the key when all have
+A pass needs the key, which the supervisor stamps into the linked executable for each run. The trusted main function
+calls every test function, each on a thread of its own as the standard harness does, and writes the key when all have
 returned. Exiting, a panic hook that exits, or tests that are configured away (`#![cfg(not(test))]`) never get there.
 
 Left over: `unsafe` code that searches its own memory for the key; reported as suspicious.
@@ -69,8 +69,8 @@ fn tell() {
     let key = unsafe { std::ptr::read_volatile(&KEY) };
     #[cfg(target_arch = "x86_64")]
     unsafe {
-        std::arch::asm!("syscall", inlateout("rax") 1isize => _, in("rdi") 3, in("rsi") key.as_ptr(), in("rdx") key.len(),
-            out("rcx") _, out("r11") _);
+        std::arch::asm!("syscall", inlateout("rax") 1isize => _, in("rdi") 3, in("rsi") key.as_ptr(),
+            in("rdx") key.len(), out("rcx") _, out("r11") _);
     }
     #[cfg(target_arch = "aarch64")]
     unsafe {
@@ -126,7 +126,8 @@ class Rust(Strategy):
         config = project / ".cargo"
         config.mkdir()
         (config / "config.toml").write_text(
-            f'[source.crates-io]\nreplace-with = "local"\n[source.local]\ndirectory = "{_REGISTRY}"\n[net]\noffline = true\n'
+            f'[source.crates-io]\nreplace-with = "local"\n[source.local]\ndirectory = "{_REGISTRY}"\n'
+            "[net]\noffline = true\n"
         )
         env = {"CARGO_HOME": str(warm / "cargo"), "CARGO_TERM_COLOR": "never"}
         build(project, "cargo", "check", "--bin", "test", env=env)

@@ -40,7 +40,7 @@ def test_300_megabytes_are_fine(worker: Worker) -> None:
 def test_output_is_limited(worker: Worker) -> None:
     reply = worker.python("while True: print('x' * 1000)", output_bytes=1 << 16)
     assert reply["status"] == "output_limit"
-    assert reply["stdout"].endswith("x\n")
+    assert "x" * 100 in reply["stdout"]
 
 
 def test_threads_files_subprocesses_and_recursion_work(worker: Worker) -> None:
