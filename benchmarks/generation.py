@@ -5,10 +5,9 @@
 The baseline is what the reference harness does: one problem after the other, `num_return_sequences` as batch size, the
 task's completeness check on every decoded sequence of the batch after every token, an end only when all are complete.
 Ours is the vLLM backend: one queue, each sequence ends on its own. The third row is ours without ending early, so that
-the table shows what the engine gives and what the early end gives. Problems, samples and lengths are the same for all
-three; every way is measured after it has generated something. The early end must not change a solution: as batches
-differ in their rounding, two runs are not compared, but each whole completion is read once whole and once cut where ours
-would have ended it.
+the table shows what the engine gives and what the early end gives. Samples and lengths are the same for all three;
+every way is measured after it has generated something. The early end must not change a solution: as batches differ in
+their rounding, two runs are not compared, but each whole completion is read once whole and once cut where ours ends it.
 """
 
 from __future__ import annotations

@@ -105,7 +105,8 @@ class Cluster(Closing):
             for index, replica in enumerate(self._replicas)
         ]
         while streams:
-            (ready, *_), _ = ray.wait(streams, num_returns=1)
+            finished: list[Any] = ray.wait(streams, num_returns=1)[0]
+            ready = finished[0]
             try:
                 completion = next(ready)
             except StopIteration:

@@ -222,6 +222,34 @@ def test_lacking_completions_are_refused() -> None:
         _evaluated({"Other/0": ["text"]}, passes=lambda _: True)
 
 
+@pytest.mark.parametrize("language", ["python", "go"])
+def test_lm_eval_gives_the_same_score_for_the_same_completions(language: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    plugin = pytest.importorskip("octopack_tasks.harnesses.lm_eval.task")
+    name = f"humanevalfixtests-{language}"
+    problems = load_problems(language, "starter")
+    texts = {
+        problem.task_id: ["\n" + problem.canonical_solution, "\n" + problem.buggy_solution, f"\n  {number}"]
+        for number, problem in enumerate(problems)
+    }
+
+    class Pool(StandInSandbox):
+        def run(self, programs: Any) -> list[Verdict]:
+            return [verdict for _, verdict in self.stream(programs)]
+
+    monkeypatch.setattr(plugin, "open_sandbox", lambda *_, **__: Pool())
+    theirs = plugin.HumanEvalPackTask({"task": name, "metadata": {"dataset": "starter", "n_samples": 3}})
+    documents = list(theirs.dataset["test"])
+    read = theirs.read([texts[document["task_id"]] for document in documents], documents)
+    scores = [theirs.process_results(document, [row]) for document, row in zip(documents, read, strict=True)]
+
+    monkeypatch.setattr(evaluation, "open_sandbox", lambda *_, **__: Pool())
+    ours = evaluate(name, texts, dataset="starter", ks=[1, 2, 3])[name]
+    for k in (1, 2, 3):
+        values = [value for row in scores for key, value in row.items() if key.startswith(f"pass@{k}")]
+        assert len(values) == len(problems)
+        assert sum(values) / len(values) == pytest.approx(ours.pass_at(k))
+
+
 @pytest.mark.parametrize("prompt", ["instruct", "octocoder", "chat", "chat-without-prefill", "issue", "file"])
 @pytest.mark.parametrize("model", ["canonical", "buggy"])
 def test_replayed_solutions_come_back_whole(model: str, prompt: str) -> None:

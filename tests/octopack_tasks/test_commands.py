@@ -1,0 +1,193 @@
+"""The commands, as a user types them."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from stand_ins import StandInSandbox
+
+from octopack_tasks import cli, get_task, load_problems
+from octopack_tasks.presets import get_preset, presets, published_scores
+from octopack_tasks.runs import Run
+
+Typed = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def octopack(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Typed:
+    """Types a command: its exit code, output and errors."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OCTOPACK_DATASET", "starter")
+    monkeypatch.setattr("octopack_tasks.evaluation.open_sandbox", lambda *_, **__: StandInSandbox())
+
+    (ours,) = [point for point in entry_points(group="octopack.commands") if point.name == "evaluate"]
+
+    def type_(*arguments: Any) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["octopack", *map(str, arguments)])
+        # A process registers its commands once; here each call begins anew, with our commands alone.
+        monkeypatch.setattr(cli, "app", typer.Typer(pretty_exceptions_enable=False))
+        monkeypatch.setattr(cli, "entry_points", lambda group: [ours])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        captured = capsys.readouterr()
+        return int(ended.value.code or 0), captured.out, captured.err
+
+    return type_
+
+
+REPLAY = ("--backend", "replay", "--model", "canonical")
+
+
+def test_evaluate_prints_a_table_and_keeps_everything(octopack: Typed) -> None:
+    command = ("evaluate", *REPLAY, "--tasks", "humanevalfixtests-python,humanevalfixdocs-go", "--n-samples", 3)
+    code, out, _ = octopack(*command, "--out", "run")
+    assert code == 0
+    assert "humanevalfixtests-python" in out
+    assert "humanevalfixdocs-go" in out
+    assert "by bug" in out
+    results = json.loads(next(Path("run").glob("results*.json")).read_text())
+    manifest = results["manifest"]
+    assert manifest["command"][1:3] == ["evaluate", "--backend"]
+    assert manifest["settings"]["sampling"] == {"temperature": 0.2, "top_p": 0.95, "top_k": 0, "seed": 0}
+    assert manifest["scoring"]["paper"]["backend"] == "stand-in"
+    assert manifest["versions"]["octopack"]
+    assert octopack("status", "run")[0] == 0
+    again, out_again, _ = octopack(*command, "--out", "run")
+    assert (again, out_again) == (0, out)
+
+
+def test_the_two_halves_give_what_the_whole_does(octopack: Typed) -> None:
+    tasks = ("--tasks", "humanevalexplain-js", "--n-samples", 2)
+    octopack("evaluate", *REPLAY, *tasks, "--out", "whole")
+    code, out, _ = octopack("generate", *REPLAY, *tasks, "--out", "halves")
+    assert code == 0
+    assert "octopack score halves" in out
+    code, out, _ = octopack("status", "halves")
+    assert (code, "incomplete" in out) == (1, True)
+    code, scored, _ = octopack("score", "halves", "--json")
+    assert code == 0
+    whole = json.loads(next(Path("whole").glob("results*.json")).read_text())["results"]
+    assert json.loads(scored)["results"] == whole
+    assert "synthesize" in "".join(whole)
+
+
+def test_shards_of_an_array_become_one_run(octopack: Typed) -> None:
+    tasks = ("--tasks", "humanevalfixtests-rust", "--n-samples", 2)
+    for index in range(3):
+        assert octopack("evaluate", *REPLAY, *tasks, "--tasks-shard", f"{index}/3", "--out", "run")[0] == 0
+    parts = [f"run/shard-{index}-of-3" for index in range(3)]
+    code, out, _ = octopack("merge", *parts, "--out", "whole")
+    assert (code, "complete" in out) == (0, True)
+    octopack("evaluate", *REPLAY, *tasks, "--out", "other")
+    code, out, _ = octopack("compare", "whole", "other")
+    assert code == 0
+    assert "+0.0%" in out
+    difference = json.loads(octopack("compare", "whole", "other", "--json")[1])
+    assert difference["tasks"][0]["flips"] == []
+    assert difference["settings"] == []
+
+
+def test_generations_are_scored_and_merged(octopack: Typed) -> None:
+    task = get_task("humanevalfixtests-cpp")
+    answers = [[task.answer(problem, "\n" + problem.canonical_solution)] for problem in load_problems("cpp", "starter")]
+    for index, group in enumerate(answers):
+        Path(f"generations_{task.name}_{index}.json").write_text(json.dumps([group]))
+    parts = [f"generations_{task.name}_{index}.json" for index in range(len(answers))]
+    name = f"generations_{task.name}.json"
+    assert octopack("merge", *parts, "--out", name)[0] == 0
+    assert json.loads(Path(name).read_text()) == answers
+    code, out, _ = octopack("score", name, "--out", "run")
+    assert code == 0
+    assert task.name in out
+    assert len(Run(Path("run")).judgements(task.name, "paper")) == len(answers)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("evaluate", "--tasks", "humanevalfix", "--out", "run"), "name a model with --model"),
+        (("evaluate", *REPLAY, "--tasks", "humanevalfox", "--out", "run"), "no task or group 'humanevalfox'"),
+        (("evaluate", *REPLAY, "--tasks", "humanevalfix", "--prompt", "octo", "--out", "run"), "unknown prompt format"),
+        (("evaluate", *REPLAY, "--tasks", "humanevalfix", "--backend", "vlm", "--out", "run"), "unknown --backend"),
+        (("evaluate", *REPLAY, "--tasks", "humanevalfix", "--stop", "now", "--out", "run"), "paper, never"),
+        (("evaluate", *REPLAY, "--tasks", "humanevalfix", "--n-samples", "0", "--out", "run"), "--n-samples must be"),
+        (("evaluate", *REPLAY, "--tasks", "humanevalfix", "--dataset", "./x", "--out", "run"), "no folder './x'"),
+        (("evaluate", *REPLAY, "--tasks", "humanevalfix", "--tasks-shard", "4/4", "--out", "run"), "0 <= i < n"),
+        (("evaluate", *REPLAY, "--tasks", "humanevalfix", "--model-args", "fast", "--out", "run"), "key=value"),
+        (("evaluate", *REPLAY, "--tasks", "humanevalfix", "--executor", "slurm", "--out", "run"), "local, ray"),
+        (("evaluate", *REPLAY, "--tasks", "humanevalexplainsynthesize-go", "--out", "run"), "needs descriptions"),
+        (("evaluate", "--preset", "octopus", "--tasks", "humanevalfix", "--out", "run"), "unknown preset 'octopus'"),
+        (("score", "nowhere.json"), "no file or folder"),
+        (("status", "nowhere"), "no run"),
+        (("compare", "nowhere", "nowhere"), "no run"),
+        (("presets", "octopus"), "unknown preset"),
+    ],
+)
+def test_what_cannot_be_is_one_line_and_leaves_nothing(
+    octopack: Typed, arguments: tuple[str, ...], message: str
+) -> None:
+    code, out, err = octopack(*arguments)
+    assert code == 2
+    assert message in err
+    assert err.count("\n") == 1
+    assert out == ""
+    assert not list(Path().rglob("*.json*"))
+
+
+def test_a_k_that_the_samples_do_not_allow(octopack: Typed) -> None:
+    code, _, err = octopack(
+        "evaluate", *REPLAY, "--tasks", "humanevalfixtests-go", "--k", 1, "--k", 3, "--n-samples", 2, "--out", "run"
+    )
+    assert code == 2
+    assert "pass@3 needs 1 <= k <= 2" in err
+
+
+def test_presets_are_listed_beside_their_scores(octopack: Typed) -> None:
+    _, out, _ = octopack("presets")
+    assert all(name in out for name in presets())
+    _, out, _ = octopack("presets", "octocoder")
+    assert "bigcode/octocoder" in out
+    assert "python 30.4" in out
+    content = json.loads(octopack("presets", "wizardcoder", "--json")[1])
+    assert {row["preset"] for row in content["published"]} == {"wizardcoder"}
+
+
+@pytest.mark.parametrize("name", sorted(presets()))
+def test_presets_plan_the_tasks_they_have(name: str) -> None:
+    preset = get_preset(name)
+    for scenario, planned in preset.tasks.items():
+        plan = preset.task_plan(get_task(f"humaneval{scenario}-go"))
+        assert (plan.prompt, plan.n_samples) == (planned.prompt, planned.n_samples)
+        given = preset.task_plan(get_task(f"humaneval{scenario}-go"), n_samples=3, max_length=99)
+        assert (given.n_samples, given.max_length) == (3, 99)
+    assert preset.backend in ("vllm", "transformers", "openai")
+    assert name in {row.preset for row in published_scores()} | {"starcoder-commit"}
+
+
+def test_a_preset_gives_way_to_what_is_typed(octopack: Typed) -> None:
+    common = ("--preset", "octocoder", *REPLAY, "--tasks", "humanevalfixtests-python")
+    octopack("generate", *common, "--n-samples", 2, "--temperature", 0.7, "--out", "run")
+    settings = Run(Path("run")).manifest["settings"]
+    plan = settings["tasks"]["humanevalfixtests-python"]
+    assert (plan["prompt"], plan["n_samples"], plan["max_length"]) == ("octocoder", 2, 2048)
+    assert (settings["sampling"]["temperature"], settings["sampling"]["top_p"]) == (0.7, 0.95)
+
+
+def test_help_comes_without_heavy_imports() -> None:
+    import subprocess
+
+    script = (
+        "import sys; import octopack_tasks.commands, octopack_tasks.cli; "
+        "heavy = {'torch', 'vllm', 'transformers', 'docker', 'ray', 'datasets', 'duckdb', 'numpy', 'requests'}; "
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=os.environ)
+    assert done.stdout.strip() == "[]"
