@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Protocol
@@ -47,6 +47,9 @@ class Reading(Protocol):
     def programs(self, task: Task, problem: Problem, solutions: Sequence[str]) -> list[Program]:
         """The programs that test all solutions of one problem."""
 
+    def changed_tests(self, task: Task, problems: Iterable[Problem]) -> tuple[str, ...]:
+        """The problems whose tests are not quite the dataset's; a result says so."""
+
 
 class PaperReading:
     """Exactly the reference, its quirks included (docs/fidelity.md)."""
@@ -69,6 +72,10 @@ class PaperReading:
     def programs(self, task: Task, problem: Problem, solutions: Sequence[str]) -> list[Program]:
         """See `Reading`: all solutions of a problem in one call, as the reference does (it shows in Go)."""
         return task.programs_in_one_call(problem, solutions)
+
+    def changed_tests(self, task: Task, problems: Iterable[Problem]) -> tuple[str, ...]:
+        """See `Reading`: none."""
+        return ()
 
 
 class CorrectedReading:
@@ -95,6 +102,13 @@ class CorrectedReading:
     def programs(self, task: Task, problem: Problem, solutions: Sequence[str]) -> list[Program]:
         """See `Reading`: each solution alone."""
         return [corrected.program_of(task, problem, solution) for solution in solutions]
+
+    def changed_tests(self, task: Task, problems: Iterable[Problem]) -> tuple[str, ...]:
+        """See `Reading`: those that draw from an unseeded generator, where that decides over right solutions."""
+        if not task.is_executed:
+            return ()
+        changed = [problem.task_id for problem in problems if task.language.tests(problem) != problem.test]
+        return tuple(dict.fromkeys(changed))
 
 
 PAPER = PaperReading()

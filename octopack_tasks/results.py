@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from octopack_tasks.errors import UserError
 from octopack_tasks.metrics import PassAtK, Tally, mean_pass_at_k, score
-from octopack_tasks.readings import PAPER
+from octopack_tasks.readings import PAPER, get_reading
 from octopack_tasks.runs import Judgement, ProblemKey, Run
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class TaskResult:
         bug_types: Of the fix tasks: the score by kind of bug.
         suspicious: How many passes deserve a look.
         tokens: How many tokens the model wrote, where that is known.
+        changed_tests: The problems whose tests are not quite the dataset's under the reading (`Reading.changed_tests`).
     """
 
     task: str
@@ -65,6 +66,7 @@ class TaskResult:
     bug_types: Mapping[str, BugType]
     suspicious: int
     tokens: int | None
+    changed_tests: tuple[str, ...]
 
     def pass_at(self, k: int) -> float:
         """pass@k.
@@ -152,6 +154,7 @@ def summarize(run: Run, works: Sequence[Work], reading: str, ks: Sequence[int] |
                 bug_types=_bug_types(work, judgements),
                 suspicious=sum(bool(each.verdict.suspicious) for group in judgements.values() for each in group),
                 tokens=None if None in tokens else sum(number for number in tokens if number is not None),
+                changed_tests=get_reading(reading).changed_tests(work.task, work.problems),
             )
         )
     return Results(tuple(results), run.manifest, reading)

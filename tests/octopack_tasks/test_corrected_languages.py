@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from octopack_tasks import LANGUAGES, Problem, get_task, load_problems
-from octopack_tasks.readings import CORRECTED
+from octopack_tasks.readings import CORRECTED, PAPER
 
 
 def row(language: str, given: str, name: str, **columns: str) -> Problem:
@@ -187,6 +187,10 @@ def test_rust_tests_that_draw_whole_numbers_are_seeded() -> None:
     test = "mod tests {\n    fn t() { let mut rng = rand::thread_rng(); rng.gen_range(0, 4); }\n}\n"
     rust = LANGUAGES["rust"]
     assert "crate::SeededRng(" in rust.tests(row("rust", "fn f() {\n", "f", test=test))
+    task = get_task("humanevalfixtests-rust")
+    rows = [row("rust", "fn f() {\n", "f", test=text, task_id=text) for text in (test, "none")]
+    assert CORRECTED.changed_tests(task, rows) == (test,)
+    assert PAPER.changed_tests(task, rows) == ()
     others = test.replace("0, 4", "b'a', b'z'")
     assert rust.tests(row("rust", "fn f() {\n", "f", test=others)) == others
 

@@ -155,6 +155,7 @@ class HumanEvalPackTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval has 
         ]
         no_answer = sum(not attempt.has_answer for group in attempts for attempt in group)
         self._record.setdefault("no_answer", {})[reading.name] = no_answer
+        self._record.setdefault("changed_tests", {})[reading.name] = reading.changed_tests(self._task, problems)
         try:
             with open_for(self._settings, (self._task.language.name,)) as sandbox:
                 verdicts = iter(sandbox.run([program for group in programs for program in group]))
