@@ -15,6 +15,9 @@ class SandboxError(RuntimeError):
         verdicts: From `Sandbox.run`: every program's verdict, None for those that could not be judged.
     """
 
+    exit_code = 2
+    """Command lines show an exception with this attribute as one line and exit with it."""
+
     def __init__(
         self,
         message: str,
