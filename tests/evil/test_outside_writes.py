@@ -13,11 +13,18 @@ for path in ("/octopack-evil", "/etc/octopack-evil", "/usr/octopack-evil", "/opt
     except OSError:
         continue
     raise SystemExit("wrote " + path)
-for path in ("/proc/sys/kernel/core_pattern", "/proc/sysrq-trigger", "/sys/fs/cgroup/memory/memory.limit_in_bytes",
-             "/proc/self/uid_map", "/proc/1/oom_score_adj", "/sys/kernel/uevent_helper"):
+# opened and not written: a sandbox that fails this test must not harm the machine that runs it
+for path in ("/proc/sys/kernel/core_pattern", "/proc/sys/kernel/modprobe", "/proc/sys/vm/drop_caches", "/proc/sysrq-trigger",
+             "/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/kernel/uevent_helper", "/proc/irq/default_smp_affinity"):
+    try:
+        open(path, "r+").close()
+    except OSError:
+        continue
+    raise SystemExit("may write " + path)
+for path in ("/proc/self/uid_map", "/proc/1/oom_score_adj", "/proc/self/oom_score_adj"):
     try:
         with open(path, "r+") as file:
-            file.write("1")
+            file.write("-1000")
             file.flush()
     except OSError:
         continue
