@@ -45,7 +45,9 @@ _SIGNAL_BASE = 128
 CACHE = Path("/octopack/cache")
 """Inside: where prepared things are kept between supervisors."""
 _WORK = Path("/work")
-_OWN_FOLDERS = ("dev", "home", "octopack", "proc", "root", "run", "sys", "tmp", "var", "work")
+_SETTINGS = ("ld.so.cache", "alternatives", "localtime", "ssl/openssl.cnf")
+"""What toolchains need of /etc; the rest may be secret."""
+_OWN_FOLDERS = ("dev", "etc", "home", "octopack", "proc", "root", "run", "sys", "tmp", "var", "work")
 """What of an exported root is not taken: made anew, or nobody's business."""
 _PLACE = Path("/octopack/sandboxes")
 
@@ -87,12 +89,13 @@ def enter_outer(arguments: Sequence[str], root: Path | None, seccomp: Path | Non
                 command += ["--symlink", str(path.readlink()), str(path)]
             elif path.is_dir():
                 command += ["--ro-bind", str(path), str(path)]
-        for name in ("ld.so.cache", "alternatives", "localtime", "ssl/openssl.cnf", *_java_settings()):
-            command += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
         python = sys.executable
         for prefix in dict.fromkeys((sys.prefix, sys.base_prefix)):
             if not Path(prefix).resolve().is_relative_to("/usr"):
                 command += ["--ro-bind", prefix, prefix]
+    settings = (root or Path("/")) / "etc"
+    for name in (*_SETTINGS, *(entry.name for entry in settings.glob("java-*"))):
+        command += ["--ro-bind-try", str(settings / name), f"/etc/{name}"]
     command += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--tmpfs", "/dev/shm", "--tmpfs", str(_WORK)]
     command += [
         "--tmpfs",
@@ -111,10 +114,6 @@ def enter_outer(arguments: Sequence[str], root: Path | None, seccomp: Path | Non
         command += ["--ro-bind", str(seccomp), "/octopack/filter"]
         inner += ["--seccomp", "/octopack/filter"]
     os.execvp(command[0], [*command, "--", *inner])
-
-
-def _java_settings() -> list[str]:
-    return [entry.name for entry in Path("/etc").glob("java-*")]
 
 
 class NamespaceJail:

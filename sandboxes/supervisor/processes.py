@@ -15,6 +15,7 @@ import enum
 import errno
 import fcntl
 import functools
+import itertools
 import marshal
 import os
 import platform
@@ -43,7 +44,8 @@ _TAIL_BYTES = 64 << 10
 _STACK_BYTES = 256 << 20  # Deep, legal recursion must work; an endless one still ends.
 _FIRST_LOOK = 0.03  # Most programs end before anyone has to look at them.
 _LOOK_EVERY = 0.02  # A program can touch about 100 MB between two looks.
-_SWEEP_SECONDS = 10.0
+_SWEEP_SECONDS = 30.0
+_OWN_PROCESSES = 4  # Of a jail's own, beside the program's.
 _CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _PR_SET_CHILD_SUBREAPER = 36
@@ -67,6 +69,7 @@ class Stop(enum.Enum):
     WALL = "wall-clock time"
     MEMORY = "memory"
     OUTPUT = "output"
+    PROCESSES = "number of processes"
 
 
 @dataclass(frozen=True)
@@ -256,7 +259,11 @@ class _Run:
             now = time.monotonic()
             if now < next_look:
                 continue
-            tree = list(descendants(self.keep))
+            allowed = self.use.processes + _OWN_PROCESSES
+            tree = list(itertools.islice(descendants(self.keep), allowed + 1))  # A bomb has no end to walk to.
+            # Where the kernel does not count for us: it never does for the machine's root.
+            if len(tree) > allowed:
+                return Stop.PROCESSES
             cpu = sum(process.cpu_seconds for process in tree) + self.orphans_cpu
             memory = sum(process.memory_bytes for process in tree)
             if cpu <= cpu_before and not any(process.runs() for process in tree):

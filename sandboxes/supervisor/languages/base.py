@@ -35,6 +35,7 @@ _STOPPED = {
     Stop.WALL: Status.TIMEOUT,
     Stop.MEMORY: Status.MEMORY_LIMIT,
     Stop.OUTPUT: Status.OUTPUT_LIMIT,
+    Stop.PROCESSES: Status.RUNTIME_ERROR,
 }
 
 
