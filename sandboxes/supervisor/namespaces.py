@@ -13,6 +13,7 @@ import contextlib
 import ctypes
 import os
 import signal
+import stat
 import struct
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -41,6 +42,8 @@ _SECCOMP_MODE_FILTER = 2
 _CAPABILITY_VERSION_3 = 0x20080522
 _INSIDE_UID = 1000
 _SIGNAL_BASE = 128
+_NOBODY = 65_534
+_NOBODYS_CACHE = Path("/var/tmp/octopack-warm-nobody")
 
 CACHE = Path("/octopack/cache")
 """Inside: where prepared things are kept between supervisors."""
@@ -62,6 +65,9 @@ def enter_outer(arguments: Sequence[str], root: Path | None, seccomp: Path | Non
         cache: A folder for prepared things.
     """
     here = Path(__file__).resolve().parent
+    filter_fd = None if seccomp is None else os.open(seccomp, os.O_RDONLY)
+    needed = [here / "protocol.py", *([root / "usr"] if root is not None else [Path(sys.executable).resolve()])]
+    cache = _leave_root(needed) or cache
     cache.mkdir(parents=True, exist_ok=True)
     command = [
         "bwrap",
@@ -110,10 +116,40 @@ def enter_outer(arguments: Sequence[str], root: Path | None, seccomp: Path | Non
     search = "/usr/local/bin:/usr/bin:/bin" if root is not None else os.environ.get("PATH", os.defpath)
     command += ["--setenv", "PATH", search, "--setenv", "LANG", "C.UTF-8", "--chdir", "/"]
     inner = [python, "-I", "-B", str(_PLACE / "supervisor"), "--jail", "namespaces", "--work", str(_WORK), *arguments]
-    if seccomp is not None:
-        command += ["--ro-bind", str(seccomp), "/octopack/filter"]
+    if filter_fd is not None:
+        os.set_inheritable(filter_fd, True)
+        command += ["--ro-bind-data", str(filter_fd), "/octopack/filter"]
         inner += ["--seccomp", "/octopack/filter"]
     os.execvp(command[0], [*command, "--", *inner])
+
+
+def _leave_root(needed: Sequence[Path]) -> Path | None:
+    """Go on as nobody where this is the machine's root, whose processes the kernel does not count; nobody's cache.
+
+    None where this is not root, or where nobody cannot read what is needed: then only our own watching counts.
+    """
+    if os.getuid() != 0:
+        return None
+    probe = os.fork()
+    if probe == 0:
+        _become_nobody()
+        os._exit(0 if all(os.access(path, os.R_OK) for path in needed) else 1)
+    if os.waitpid(probe, 0)[1] != 0:
+        return None
+    with contextlib.suppress(FileExistsError):
+        _NOBODYS_CACHE.mkdir(mode=0o700)
+        os.chown(_NOBODYS_CACHE, _NOBODY, _NOBODY)
+    status = _NOBODYS_CACHE.lstat()
+    if status.st_uid != _NOBODY or not stat.S_ISDIR(status.st_mode):
+        raise SandboxFault(f"{_NOBODYS_CACHE} is not nobody's folder: remove it")
+    _become_nobody()
+    return _NOBODYS_CACHE
+
+
+def _become_nobody() -> None:
+    os.setgroups([])
+    os.setresgid(_NOBODY, _NOBODY, _NOBODY)
+    os.setresuid(_NOBODY, _NOBODY, _NOBODY)
 
 
 class NamespaceJail:
