@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from octopack_tasks.errors import UserError
-from octopack_tasks.generation import Backend, Finish, Request, Sampling, open_backend
+from octopack_tasks.generation import Backend, Finish, Request, Sampling, Stop, open_backend
 from octopack_tasks.generation.replay import Replay
 from octopack_tasks.judging import Progress, judging
 from octopack_tasks.plans import Plan, TaskPlan, TooLong, Work, differences, plan_from_manifest, settings
@@ -508,6 +508,7 @@ def evaluate(
     Raises:
         UserError: Something is not there or does not fit; nothing is half-written.
     """
+    read_as = get_reading(reading)
     named = [tasks] if isinstance(tasks, str | Task) else list(tasks)
     found = find_tasks(item.name if isinstance(item, Task) else item for item in named)
     if isinstance(model, Mapping):
@@ -526,12 +527,13 @@ def evaluate(
         sampling or Sampling(),
         limit=limit,
         descriptions=descriptions,
+        stop=Stop.NEVER if read_as.needs_whole_completions else Stop.PAPER,
     )
     works = plan.load()
     with tempfile.TemporaryDirectory() as scratch, Run(Path(out or scratch)).locked() as run:
         start(run, plan, works, chosen)
         with opened_sandbox(works, sandbox, workers) as judge:
-            generate_and_score(run, plan, works, open_model, judge, reading=get_reading(reading), progress=progress)
+            generate_and_score(run, plan, works, open_model, judge, reading=read_as, progress=progress)
         results = summarize(run, works, reading, ks)
         run.write_json(file_of(reading), results.to_json())
         return results

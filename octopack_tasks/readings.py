@@ -126,7 +126,9 @@ def get_readings(name: str) -> tuple[Reading, ...]:
     Raises:
         UserError: There is none.
     """
-    return tuple(READINGS.values()) if name == BOTH else (get_reading(name),)
+    if name != BOTH and name not in READINGS:
+        raise UserError(f"unknown reading {name!r}; there are: {', '.join((*READINGS, BOTH))}")
+    return tuple(READINGS.values()) if name == BOTH else (READINGS[name],)
 
 
 def get_reading(name: str) -> Reading:
@@ -138,4 +140,4 @@ def get_reading(name: str) -> Reading:
     try:
         return READINGS[name]
     except KeyError:
-        raise UserError(f"unknown reading {name!r}; there are: {', '.join((*READINGS, BOTH))}") from None
+        raise UserError(f"unknown reading {name!r}; there are: {', '.join(READINGS)}") from None
