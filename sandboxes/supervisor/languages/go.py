@@ -22,6 +22,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -101,8 +102,8 @@ class Go(Strategy):
         packages = {}
         for number, line in enumerate(listing.splitlines()):
             name, _, export = line.partition("=")
-            # Out of the cache, whose other contents are not needed.
-            packages[name] = str(Path(export).rename(warm / "packages" / f"{number}.a"))
+            # A copy: older toolchains keep these files in GOROOT itself, maybe on another file system.
+            packages[name] = str(shutil.copyfile(export, warm / "packages" / f"{number}.a"))
         (warm / "importcfg").write_text("".join(f"packagefile {name}={path}\n" for name, path in packages.items()))
         vet = {
             "ID": "main", "Compiler": "gc", "ImportPath": "main", "NonGoFiles": [], "IgnoredFiles": [],
