@@ -4,7 +4,8 @@
 set -euo pipefail
 
 languages=(g++ libboost-dev libssl-dev lld nodejs default-jdk-headless golang-go golang-github-stretchr-testify-dev
-           rustc cargo librust-regex-dev librust-md5-dev librust-rand-dev python3-numpy)
+           rustc cargo librust-regex-dev librust-aho-corasick-dev librust-memchr-dev librust-md5-dev
+           librust-rand-dev python3-numpy)
 case "${1:-}" in
   demo)
     # With a Docker daemon that can build the image, the host needs nothing else.
