@@ -41,6 +41,8 @@ _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_
 _SECCOMP_MODE_FILTER = 2
 _CAPABILITY_VERSION_3 = 0x20080522
 _INSIDE_UID = 1000
+_KERNEL_SETTINGS = ("sys", "sysrq-trigger", "irq", "bus", "fs", "acpi", "scsi", "mtrr", "driver")
+"""Below /proc: where the kernel takes orders from root, and a program that root started is root to the kernel."""
 _SIGNAL_BASE = 128
 _NOBODY = 65_534
 _NOBODYS_CACHE = Path("/var/tmp/octopack-warm-nobody")
@@ -115,12 +117,15 @@ def enter_outer(arguments: Sequence[str], root: Path | None, seccomp: Path | Non
     ]
     search = "/usr/local/bin:/usr/bin:/bin" if root is not None else os.environ.get("PATH", os.defpath)
     command += ["--setenv", "PATH", search, "--setenv", "LANG", "C.UTF-8", "--chdir", "/"]
+    # Nothing of the outer sandbox itself may be written by a program: the next one would find it.
+    command += ["--tmpfs", "/var/tmp"]
+    last = ["--remount-ro", "/octopack", "--remount-ro", "/dev", "--remount-ro", "/"]
     inner = [python, "-I", "-B", str(_PLACE / "supervisor"), "--jail", "namespaces", "--work", str(_WORK), *arguments]
     if filter_fd is not None:
         os.set_inheritable(filter_fd, True)
         command += ["--ro-bind-data", str(filter_fd), "/octopack/filter"]
         inner += ["--seccomp", "/octopack/filter"]
-    os.execvp(command[0], [*command, "--", *inner])
+    os.execvp(command[0], [*command, *last, "--", *inner])
 
 
 def _leave_root(needed: Sequence[Path]) -> Path | None:
@@ -199,9 +204,14 @@ class NamespaceJail:
         if CACHE.is_dir():
             _mount(str(CACHE), str(CACHE), None, _MS_BIND)
             _mount(None, str(CACHE), None, _MS_REMOUNT | _MS_BIND | _MS_RDONLY | _MS_NOSUID | _MS_NODEV)
-        for folder in ("/tmp", "/dev/shm"):
+        for folder in ("/tmp", "/var/tmp", "/dev/shm"):
             _mount("tmpfs", folder, "tmpfs", _MS_NOSUID | _MS_NODEV, size)
         _mount("proc", "/proc", "proc", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC)
+        for name in _KERNEL_SETTINGS:
+            if (path := Path("/proc", name)).exists():
+                _mount(str(path), str(path), None, _MS_BIND | _MS_REC)
+                flags = _MS_RDONLY | _MS_NOSUID | _MS_NODEV | _MS_NOEXEC
+                _mount(None, str(path), None, _MS_REMOUNT | _MS_BIND | flags)
         _check("unshare", libc.unshare(_NEWUSER))
         for name, text in (("setgroups", "deny"), ("uid_map", f"{_INSIDE_UID} 0 1"), ("gid_map", f"{_INSIDE_UID} 0 1")):
             Path(f"/proc/self/{name}").write_text(text)
