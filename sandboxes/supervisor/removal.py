@@ -39,14 +39,14 @@ def _flatten(top: Path) -> None:
     finally:
         os.close(parent)
     try:
-        while names := os.listdir(folder):
+        while names := os.listdir(folder):  # noqa: PTH208 - a descriptor, which pathlib does not take
             for name in names:
                 if not _is_folder(name, folder):
                     os.unlink(name, dir_fd=folder)
                     continue
                 inner = _own(name, folder)
                 try:
-                    for entry in os.listdir(inner):
+                    for entry in os.listdir(inner):  # noqa: PTH208 - likewise
                         if _is_folder(entry, inner):
                             os.close(_own(entry, inner))
                             os.rename(entry, os.urandom(16).hex(), src_dir_fd=inner, dst_dir_fd=folder)
