@@ -1,5 +1,6 @@
 # make demo   a fresh machine -> a real small model, scored on the starter pack through lm_eval
-# make test   a fresh machine -> the whole test suite
+# make test   a fresh machine -> the test suite
+# make test-isolation   every attack against every sandbox, and every recorded verdict on both: longer, and rough on the machine
 # make check  formatting, lint and types only
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -49,7 +50,7 @@ system-test:
 	@scripts/system-packages.sh test
 	@scripts/start-docker.sh
 
-.PHONY: help demo test check system-demo system-test images clean
+.PHONY: help demo test test-isolation check system-demo system-test images clean
 
 # --- what people run -----------------------------------------------------------------------------------------------
 demo: system-demo $(CACHE)/smollm2/config.json ## score a real small model on the starter pack (no hub, GPU or daemon)
@@ -63,8 +64,12 @@ check: $(VENV)/.all ## formatting, lint and types
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 
-test: system-test check $(CACHE)/smollm2/config.json images ## run the whole test suite
-	@OCTOPACK_TEST_MODEL=$(abspath $(CACHE)/smollm2) $(BIN)/python -m pytest --durations=25 $(PYTEST_ARGS)
+test: system-test check $(CACHE)/smollm2/config.json images ## run the test suite
+	@OCTOPACK_TEST_MODEL=$(abspath $(CACHE)/smollm2) $(BIN)/python -m pytest --durations=25 \
+	  --ignore=tests/evil -k 'not (test_verdicts_are_the_recorded_ones and bubblewrap)' $(PYTEST_ARGS)
+
+test-isolation: system-test $(VENV)/.all images ## attacks against every sandbox, recorded verdicts on both
+	@$(BIN)/python -m pytest --durations=25 tests/evil tests/golden_verdicts $(PYTEST_ARGS)
 
 clean: ## remove the environment and what was built
 	rm -rf $(VENV) $(CACHE) build dist .pytest_cache .mypy_cache .ruff_cache
