@@ -68,7 +68,8 @@ def enter_outer(arguments: Sequence[str], root: Path | None, seccomp: Path | Non
     """
     here = Path(__file__).resolve().parent
     filter_fd = None if seccomp is None else os.open(seccomp, os.O_RDONLY)
-    needed = [here / "protocol.py", *([root / "usr"] if root is not None else [Path(sys.executable).resolve()])]
+    own_python = [Path(sys.prefix) / "lib", Path(sys.executable).resolve()]
+    needed = [here / "protocol.py", *([root / "usr"] if root is not None else own_python)]
     cache = _leave_root(needed) or cache
     cache.mkdir(parents=True, exist_ok=True)
     command = [
@@ -98,9 +99,6 @@ def enter_outer(arguments: Sequence[str], root: Path | None, seccomp: Path | Non
             elif path.is_dir():
                 command += ["--ro-bind", str(path), str(path)]
         python = sys.executable
-        for prefix in dict.fromkeys((sys.prefix, sys.base_prefix)):
-            if not Path(prefix).resolve().is_relative_to("/usr"):
-                command += ["--ro-bind", prefix, prefix]
     settings = (root or Path("/")) / "etc"
     for name in (*_SETTINGS, *(entry.name for entry in settings.glob("java-*"))):
         command += ["--ro-bind-try", str(settings / name), f"/etc/{name}"]
@@ -115,6 +113,13 @@ def enter_outer(arguments: Sequence[str], root: Path | None, seccomp: Path | Non
         str(cache),
         str(CACHE),
     ]
+    if root is None:
+        # After the empty folders, which would cover an interpreter that is installed below one of them.
+        if not Path(sys.base_prefix).resolve().is_relative_to("/usr"):
+            command += ["--ro-bind", sys.base_prefix, sys.base_prefix]
+        if sys.prefix != sys.base_prefix:  # a virtual environment runs from any place
+            command += ["--ro-bind", sys.prefix, str(_PLACE / "venv")]
+            python = str(_PLACE / "venv" / Path(sys.executable).relative_to(sys.prefix))
     search = "/usr/local/bin:/usr/bin:/bin" if root is not None else os.environ.get("PATH", os.defpath)
     command += ["--setenv", "PATH", search, "--setenv", "LANG", "C.UTF-8", "--chdir", "/"]
     # Nothing of the outer sandbox itself may be written by a program: the next one would find it.
