@@ -39,7 +39,7 @@ class Worker:
         return self.process.wait(timeout=30)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def worker() -> Iterator[Worker]:
     one = Worker("--languages", "python")
     yield one
