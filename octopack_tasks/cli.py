@@ -18,15 +18,6 @@ if TYPE_CHECKING:
     from octopack_tasks.prompts import Prompt
     from octopack_tasks.tasks import Task
 
-app = typer.Typer(
-    name="octopack",
-    help="Evaluate and build code language models.",
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
 
 def _print_version(is_wanted: bool) -> None:
     if is_wanted:
@@ -34,7 +25,6 @@ def _print_version(is_wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def octopack(
     _version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
@@ -43,14 +33,38 @@ def octopack(
     """Evaluate and build code language models."""
 
 
-def register(application: typer.Typer) -> None:
-    """Add the benchmark's own commands to `application`."""
+def application() -> typer.Typer:
+    """The whole command line: the commands of every installed package.
+
+    A package whose commands cannot be loaded costs one line, not the others' commands.
+    """
+    app = typer.Typer(
+        name="octopack",
+        help="Evaluate and build code language models.",
+        no_args_is_help=True,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(octopack)
+    for entry_point in sorted(entry_points(group="octopack.commands"), key=lambda point: point.name):
+        try:
+            entry_point.load()(app)
+        except Exception as error:
+            reason = " ".join(str(error).split())
+            message = f"octopack: the commands of {entry_point.name!r} are missing: {type(error).__name__}: {reason}"
+            typer.echo(message, err=True)
+    return app
+
+
+def register(app: typer.Typer) -> None:
+    """Add the benchmark's own commands to `app`."""
     tasks = typer.Typer(help="The 30 tasks and their prompts.", no_args_is_help=True)
-    application.add_typer(tasks, name="tasks")
+    app.add_typer(tasks, name="tasks")
     tasks.command("list")(list_tasks)
     tasks.command("show")(show_task)
-    application.command("lm-eval-path")(print_lm_eval_path)
-    application.command("conformance")(check_conformance)
+    app.command("lm-eval-path")(print_lm_eval_path)
+    app.command("conformance")(check_conformance)
 
 
 _Dataset = Annotated[
@@ -209,17 +223,10 @@ def main() -> None:
     """Run the command line.
 
     An exception with an integer `exit_code` is the user's to mend: its message is printed as one line, and it is the
-    exit code. A package whose commands cannot be loaded costs one line, not the others' commands.
+    exit code.
     """
-    for entry_point in sorted(entry_points(group="octopack.commands"), key=lambda point: point.name):
-        try:
-            entry_point.load()(app)
-        except Exception as error:
-            reason = " ".join(str(error).split())
-            message = f"octopack: the commands of {entry_point.name!r} are missing: {type(error).__name__}: {reason}"
-            typer.echo(message, err=True)
     try:
-        app()
+        application()()
     except Exception as error:
         exit_code = getattr(error, "exit_code", None)
         if not isinstance(exit_code, int):

@@ -18,8 +18,6 @@ def octopack(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     def run(*arguments: str, commands: tuple[str, ...] = ("octopack_tasks.cli:register",)) -> tuple[int, str, str]:
         points = [EntryPoint(value, value, "octopack.commands") for value in commands]
         monkeypatch.setattr(cli, "entry_points", lambda group: points)
-        monkeypatch.setattr(cli, "app", type(cli.app)(no_args_is_help=True, pretty_exceptions_enable=False))
-        cli.app.callback()(cli.octopack)
         monkeypatch.setattr(sys, "argv", ["octopack", *arguments])
         monkeypatch.delenv("OCTOPACK_DATASET", raising=False)
         with pytest.raises(SystemExit) as end:
