@@ -1,0 +1,1 @@
+"""Packs of problems: building, checking and writing your own."""
