@@ -98,17 +98,21 @@ def _versions() -> dict[str, str]:
     return versions
 
 
-def load(run: Run) -> list[Work]:
+def load(run: Run, dataset: str | None = None) -> list[Work]:
     """The tasks and problems of a run, by its manifest.
+
+    Args:
+        run: The run.
+        dataset: Where its dataset is now, if it is no longer where the manifest says.
 
     Raises:
         UserError: The dataset is not there any more, or has changed.
     """
     manifest = run.manifest
-    recorded = manifest["settings"]
+    recorded = {**manifest["settings"], **({"dataset": dataset} if dataset else {})}
     if recorded["model"]["backend"] == "recorded":
         return [_imported_work(run, name, values, recorded) for name, values in recorded["tasks"].items()]
-    works = plan_from_manifest(manifest).load()
+    works = plan_from_manifest({**manifest, "settings": recorded}).load()
     for work in works:
         _check_dataset(run, work.whole, recorded["tasks"][work.task.name]["dataset_sha256"])
     return works

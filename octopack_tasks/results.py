@@ -16,6 +16,8 @@ from octopack_tasks.runs import Judgement, ProblemKey, Run
 
 if TYPE_CHECKING:
     from octopack_tasks.plans import Work
+    from octopack_tasks.problems import ProblemSet
+    from octopack_tasks.tasks import Task
 
 NO_ANSWER = "no_answer"
 """Stands among the outcomes for completions that held no solution, so that they are not taken for wrong code."""
@@ -149,9 +151,9 @@ def summarize(run: Run, works: Sequence[Work], reading: str, ks: Sequence[int] |
                 samples=len(samples),
                 missing=expected - (judged if work.task.is_executed else len(samples)),
                 scores=tuple(score(tallies_of(judgements), ks)) if judgements else (),
-                outcomes=dict(Counter(_outcome(each) for group in judgements.values() for each in group).most_common()),
+                outcomes=outcomes_of(judgements),
                 too_long=sum(sample.finish.value == "prompt_too_long" for sample in samples.values()),
-                bug_types=_bug_types(work, judgements),
+                bug_types=bug_types_of(work.task, work.whole, judgements),
                 suspicious=sum(bool(each.verdict.suspicious) for group in judgements.values() for each in group),
                 tokens=None if None in tokens else sum(number for number in tokens if number is not None),
                 changed_tests=get_reading(reading).changed_tests(work.task, work.problems),
@@ -178,18 +180,27 @@ def tallies_of(judgements: Mapping[ProblemKey, Iterable[Judgement]]) -> list[Tal
     return [Tally.of(judgement.verdict.passed for judgement in group) for group in judgements.values()]
 
 
-def _outcome(judgement: Judgement) -> str:
+def outcomes_of(judgements: Mapping[ProblemKey, Iterable[Judgement]]) -> dict[str, int]:
+    """How many samples ended how, the most frequent first."""
+    return dict(Counter(outcome_of(each) for group in judgements.values() for each in group).most_common())
+
+
+def outcome_of(judgement: Judgement) -> str:
+    """How a sample ended: a status of the sandbox, or `no_answer`."""
     if not judgement.has_answer and not judgement.verdict.passed:
         return NO_ANSWER
     return judgement.verdict.status.value
 
 
-def _bug_types(work: Work, judgements: Mapping[ProblemKey, Sequence[Judgement]]) -> dict[str, BugType]:
-    if not work.task.name.startswith("humanevalfix"):
+def bug_types_of(
+    task: Task, problems: ProblemSet, judgements: Mapping[ProblemKey, Iterable[Judgement]]
+) -> dict[str, BugType]:
+    """The score by kind of bug, of the fix tasks; empty for others."""
+    if not task.name.startswith("humanevalfix"):
         return {}
     groups: dict[str, list[Tally]] = defaultdict(list)
     for (task_id, _), group in judgements.items():
-        bug_type = work.whole.get(task_id).bug_type
+        bug_type = problems.get(task_id).bug_type
         if bug_type:
             groups[bug_type].append(Tally.of(judgement.verdict.passed for judgement in group))
     return {
