@@ -113,6 +113,7 @@ class Rust(Strategy):
     """Rust programs."""
 
     language = "rust"
+    prepared = 2
 
     def version(self) -> str:
         """See `Strategy`."""
@@ -141,6 +142,7 @@ class Rust(Strategy):
             next(crates.glob(f"lib{name}-*.rlib")).rename(crates / f"lib{name}.rlib")
         shutil.rmtree(project / "target" / "debug" / "incremental", ignore_errors=True)
         (warm / "linker").write_text(_linker(warm))
+        (warm / "as_tests").write_text(" ".join(_as_tests(warm)))
         (warm / "try").unlink()
 
     def judge(self, case: Case) -> Verdict:
@@ -170,6 +172,9 @@ class Rust(Strategy):
             argv += ["--extern", f"{name}={warm}/crates/lib{name}.rlib"]
         return self.compile(case, Command(case.compiling(), [*argv, *arguments], env={"RUST_BACKTRACE": "0"}))
 
+    def _as_tests(self) -> list[str]:
+        return (self.warm / "as_tests").read_text().split()
+
     def _judge_together(self, cases: Sequence[Case]) -> list[Verdict]:
         verdicts: dict[int, Verdict] = {}
         parts = {number: _parts(case) for number, case in enumerate(cases)}
@@ -197,7 +202,7 @@ class Rust(Strategy):
         main = _main("".join(f"mod p{number};\n" for number in parts), {n: (f"p{n}::", p) for n, p in parts.items()})
         home.box.write("main.rs", main.encode())
         before = home.compile_seconds
-        outcome = self._rustc(home, *_AS_TESTS, "--error-format=short", "-o", "test", "main.rs")
+        outcome = self._rustc(home, *self._as_tests(), "--error-format=short", "-o", "test", "main.rs")
         share = (home.compile_seconds - before) / len(parts)
         home.compile_seconds = before
         for number in parts:
@@ -213,7 +218,9 @@ class Rust(Strategy):
         if part is not None:
             case.box.write("program.rs", part.text.encode("utf-8", "replace"))
             case.box.write("main.rs", _main("", {0: ("program::", part)}).encode())
-            library = self._rustc(case, *_AS_TESTS, "--crate-type", "rlib", "--crate-name", "program", "program.rs")
+            library = self._rustc(
+                case, *self._as_tests(), "--crate-type", "rlib", "--crate-name", "program", "program.rs"
+            )
             if library.exit_code == 0 and library.stopped is None:
                 outcome = self._rustc(case, "--extern", "program=libprogram.rlib", "-o", "test", "main.rs")
                 if outcome.exit_code == 0 and outcome.stopped is None:
@@ -274,7 +281,17 @@ class Rust(Strategy):
                 case.suspicious.append(why.format(*found.groups()))
 
 
-_AS_TESTS = ("--cfg", "test", "-A", "explicit_builtin_cfgs_in_flags")
+_AS_TESTS = ("--cfg", "test")
+_AS_TESTS_NEWER = (*_AS_TESTS, "-A", "explicit_builtin_cfgs_in_flags")
+
+
+def _as_tests(warm: Path) -> tuple[str, ...]:
+    """The options that compile for tests: newer compilers refuse the first by a lint that older ones do not know."""
+    try:
+        build(warm, "rustc", *_AS_TESTS_NEWER, "--emit=metadata", "-o", "try.rmeta", "try.rs")
+    except OSError:
+        return _AS_TESTS
+    return _AS_TESTS_NEWER
 
 
 def _data_bytes(case: Case) -> int:
