@@ -72,7 +72,7 @@ def mutants(
     root = parse(language.grammar, data + b"\n")
     start, end = (0, len(code)) if within is None else within
     first, last = len(encoded(code[:start])), len(encoded(code[:end]))
-    function = _Function.of(root, language)
+    function = _Function.of(data, root, language)
     seen = {data}
     for bug_type in dict.fromkeys(bug_types):
         for place in function.places:
@@ -86,7 +86,7 @@ def mutants(
                 yield Mutant(
                     code=decoded(changed),
                     bug_type=bug_type,
-                    description=f"{edit.description} in `{_line(data, edit.start)}`",
+                    description=f"{edit.description} in `{_line(data, place.node.start_byte)}`",
                     span=(len(decoded(data[: edit.start])), len(decoded(data[: edit.end]))),
                     replacement=edit.text,
                     change=f"{bug_type.value}: {edit.change}",
@@ -133,18 +133,19 @@ class _Function:
     has_blocks_by_indentation: bool
 
     @classmethod
-    def of(cls, root: Node, language: Language) -> _Function:
+    def of(cls, data: bytes, root: Node, language: Language) -> _Function:
         places = tuple(_places(root))
         bound = {name for node in root.named_children for name in language.grammar.bound(node)}
         variables: dict[str, int] = {}
         calls: dict[tuple[str, bool], None] = {}
         for place in places:
             name = text_of(place.node)
-            if place.node.type == "identifier" and name in bound:
+            is_target = place.is_bound and place.field == "left"
+            if place.node.type == "identifier" and (name in bound or is_target) and name != "_":
                 variables.setdefault(name, place.node.start_byte)
             if (callee := _callee(place.node)) is not None:
                 calls[text_of(callee), callee.type != "identifier"] = None
-        return cls(root.text or b"", places, variables, tuple(calls), language.name == "python")
+        return cls(data, places, variables, tuple(calls), language.name == "python")
 
     def indentation(self, position: int) -> str | None:
         """The white space before a position in its line; None where anything else stands there."""
@@ -220,7 +221,7 @@ _SPELLINGS = (
     (re.compile(r"([!=]=)="), r"\1"),
     (re.compile(r"//"), "/"),
     (re.compile(r"\b(?:Math|math|std|this|self)(?:\.|::)"), ""),
-    (re.compile(r"\b(?:let|const|var|auto|int|mut|if|while|elif|else)\b"), ""),
+    (re.compile(r"\b(?:let|const|var|auto|int|mut|if|while|elif|else|return)\b"), ""),
     (re.compile(r"(?<=\d)(?:\.0+)?(?:[uif]\d\d|u?size|[uUlL]+|f)?\b"), ""),
     (re.compile(r"[\s;_(){}:&]|(?<![-+*/<>=!])$"), ""),
 )
@@ -330,9 +331,9 @@ def _value_misuse(place: _Place, function: _Function) -> Iterator[_Edit]:
     elif node.type in _STRINGS and not _is_documentation(place) and (string := _STRING.fullmatch(text)):
         quote, content = string.groups()
         is_character = "char" in node.type or node.type == "rune_literal"
-        for other in _other_strings(content):
-            if not is_character or len(other) == 1:
-                yield _replace(node, f"{quote}{other}{quote}", _expression_of(place))
+        for changed in _other_strings(content):
+            if not is_character or len(changed) == 1:
+                yield _replace(node, f"{quote}{changed}{quote}", _expression_of(place))
     elif text in _BOOLEANS and node.type in ("true", "false", "boolean_literal"):
         yield _replace(node, _BOOLEANS[text], _expression_of(place))
 
@@ -357,6 +358,8 @@ def _is_documentation(place: _Place) -> bool:
 def _expression_of(place: _Place) -> Node:
     """The smallest expression around a value: it tells two equal values of a function apart."""
     parent = place.parent
+    if parent is not None and parent.type == "expression_list":  # Go's, of one value most often
+        parent = parent.parent
     if parent is None or parent.end_byte - parent.start_byte > 60 or "block" in parent.type:
         return place.node
     return parent
@@ -617,12 +620,12 @@ def _early_break(loop: Node, function: _Function) -> _Edit | None:
     if indentation is None:
         return None
     word = "break" if function.has_blocks_by_indentation else "break;"
-    head = text_of(loop)[: last.start_byte - loop.start_byte]
+    loops = [place.node for place in function.places if place.node.type in _LOOPS]
     return _insert(
         last.end_byte,
         f"\n{indentation}{word}",
         f"the loop ends after its first turn: `break` after `{_brief(text_of(last))}`",
-        f"break {_normal(head.split(chr(10), 1)[0])}",
+        f"break at the end of loop {loops.index(loop) + 1}",
     )
 
 
@@ -633,7 +636,7 @@ def _statements(body: Node) -> list[Node]:
     return [child for child in inner if "comment" not in child.type]
 
 
-_VALUES = frozenset({"identifier", *_NUMBERS, "call", "call_expression", "method_invocation", *_ARITHMETIC})
+_VALUES = frozenset({"identifier", "call", "call_expression", "method_invocation", *_ARITHMETIC})
 _HOLDERS = ("return_statement", "return_expression", "assignment", "variable_declarator", "let_declaration")
 
 
@@ -646,7 +649,7 @@ def _operations_end(place: _Place) -> Node | None:
         return None
     is_returned = parent.type in ("return_statement", "return_expression", "expression_list")
     is_stored = parent.type in _HOLDERS and place.field in ("right", "value")
-    is_argument = parent.type in ("argument_list", "arguments") and node.type not in _NUMBERS
+    is_argument = parent.type in ("argument_list", "arguments")
     is_result = parent.type == "block" and parent.next_sibling is None and node.next_named_sibling is None
     return node if is_returned or is_stored or is_argument or is_result else None
 
