@@ -559,12 +559,13 @@ def _print_presets(found: Any) -> None:
 
     from octopack_tasks.presets import published_scores
 
-    table = Table("preset", "model", "backend", "prompt", "n", "fix", "explain", "synthesize", title_justify="left")
+    scenarios = {"fixtests": "fix", "fixdocs": "fixdocs", "explainsynthesize": "explain", "synthesize": "synthesize"}
+    table = Table("preset", "model", "backend", "prompt", "n", *scenarios.values(), title_justify="left")
     table.title = "settings of the paper, and its pass@1 in percent (mean of six languages)"
     rows = published_scores()
     for preset in found:
         means = []
-        for scenario in ("fixtests", "explainsynthesize", "synthesize"):
+        for scenario in scenarios:
             scores = next((r.scores for r in rows if r.preset == preset.name and r.scenario == scenario), None)
             means.append(f"{sum(scores.values()) / len(scores):.1f}" if scores else "-")
         planned = preset.tasks.values()

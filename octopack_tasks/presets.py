@@ -156,6 +156,7 @@ class PublishedScores:
     """A row of a table of published scores.
 
     Attributes:
+        table_id: Name of the table.
         table: What the table shows.
         scenario: The scenario it is about.
         metric: What the numbers are, such as `pass@1`.
@@ -163,8 +164,12 @@ class PublishedScores:
         preset: The preset with its settings; None where there is none.
         scores: In percent, by column, mostly languages.
         source: Where it was published.
+        sampling: How the completions were drawn, as far as that is known: `temperature`, `top_p`, `n_samples`.
+        printed_mean: The mean that the source prints; None where it prints none.
+        note: What is odd about the row; "" for nothing.
     """
 
+    table_id: str
     table: str
     scenario: str
     metric: str
@@ -172,13 +177,27 @@ class PublishedScores:
     preset: str | None
     scores: Mapping[str, float]
     source: str
+    sampling: Mapping[str, float]
+    printed_mean: float | None
+    note: str
 
 
 @cache
 def published_scores() -> Sequence[PublishedScores]:
     """All published scores, in the order of their tables."""
-    content = json.loads((_RESOURCES / "published_scores.json").read_text(encoding="utf-8"))
-    return tuple(_rows(content))
+    return tuple(_rows(_published()))
+
+
+def published_parameters() -> Mapping[str, float]:
+    """The number of parameters by model of the published scores, where it is known."""
+    parameters: Mapping[str, float] = _published()["parameters"]
+    return parameters
+
+
+@cache
+def _published() -> Mapping[str, Any]:
+    content: Mapping[str, Any] = json.loads((_RESOURCES / "published_scores.json").read_text(encoding="utf-8"))
+    return content
 
 
 def _rows(content: Mapping[str, Any]) -> Iterator[PublishedScores]:
@@ -186,11 +205,15 @@ def _rows(content: Mapping[str, Any]) -> Iterator[PublishedScores]:
         for row in table["rows"]:
             source = content["sources"].get(row["source"], row["source"])
             yield PublishedScores(
-                table["title"],
-                table.get("scenario", ""),
-                table["metric"],
-                row["model"],
-                row.get("preset"),
-                row["scores"],
-                f"{source}, {row['where']}" if "where" in row else source,
+                table_id=table["id"],
+                table=table["title"],
+                scenario=table.get("scenario", ""),
+                metric=table["metric"],
+                model=row["model"],
+                preset=row.get("preset"),
+                scores=row["scores"],
+                source=f"{source}, {row['where']}" if "where" in row else source,
+                sampling=content["samplings"][row["sampling"]],
+                printed_mean=row.get("printed_mean"),
+                note=row.get("note", ""),
             )

@@ -153,6 +153,8 @@ def test_a_k_that_the_samples_do_not_allow(octopack: Typed) -> None:
 def test_presets_are_listed_beside_their_scores(octopack: Typed) -> None:
     _, out, _ = octopack("presets")
     assert all(name in out for name in presets())
+    (octocoder,) = [line for line in out.splitlines() if "bigcode/octocoder" in line]
+    assert octocoder.split()[-8:-1:2] == ["27.0", "48.7", "24.5", "35.5"]  # fix, fixdocs, explain, synthesize
     _, out, _ = octopack("presets", "octocoder")
     assert "bigcode/octocoder" in out
     assert "python 30.4" in out
