@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 from stand_ins import StandInSandbox
 
 from octopack_tasks import cli, get_task, load_problems
@@ -32,8 +31,6 @@ def octopack(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 
     def type_(*arguments: Any) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["octopack", *map(str, arguments)])
-        # A process registers its commands once; here each call begins anew, with our commands alone.
-        monkeypatch.setattr(cli, "app", typer.Typer(pretty_exceptions_enable=False))
         monkeypatch.setattr(cli, "entry_points", lambda group: [ours])
         with pytest.raises(SystemExit) as ended:
             cli.main()
