@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +12,6 @@ import typer
 
 from octopack_data import options as opt
 from octopack_data.errors import DataError
-from octopack_data.executors import Executor
 from octopack_data.shards import ShardFormat, write_atomically
 
 data_app = typer.Typer(
@@ -56,21 +56,12 @@ def _print_counts(title: str, counts: Mapping[str, int]) -> None:
 # --------------------------------------------------------------------------------------------- the other training sets
 
 
+@opt.takes_run_options()
 def oasst(
     inputs: opt.Inputs,
-    output: opt.Output,
     only_code: Annotated[bool, typer.Option("--only-code", help="Keep only answers with a fence of code.")] = False,
-    kind: opt.Format = ShardFormat.JSONL,
-    workers: opt.Workers = 1,
-    shard: opt.Share = "",
-    executor: opt.Where = Executor.LOCAL,
-    tasks: opt.Tasks = 16,
-    partition: opt.Partition = "",
-    time: opt.TimeLimit = "24:00:00",
-    limit: opt.Limit = None,
-    keep_dropped: opt.KeepDropped = False,
-    dry_run: opt.DryRun = False,
-    explain: opt.Explain = "",
+    *,
+    run: opt.RunOptions,
 ) -> None:
     """Turn OASST's conversation trees into first question and answer, without refusals and moralising.
 
@@ -87,10 +78,7 @@ def oasst(
     from octopack_data.sources import units_of
 
     with opt.user_errors():
-        options = opt.RunOptions(
-            output, kind, workers, shard, executor, tasks, partition, time, limit, dry_run, keep_dropped, explain
-        )
-        summary = opt.run_step(Oasst(only_code=only_code), units_of(inputs), options)
+        summary = opt.run_step(Oasst(only_code=only_code), units_of(inputs), run)
         if summary:
             languages = summary.statistics.tallies["languages of the answers"]
             _print_counts("code in the answers", dict(sorted(languages.items(), key=lambda item: -item[1])))
@@ -169,18 +157,15 @@ class LayoutName(str, Enum):
     INSTRUCTION = "instruction"
 
 
+@opt.takes_run_options("keep_dropped", "explain")
 def formats(
     inputs: opt.Inputs,
-    output: opt.Output,
     layout: Annotated[LayoutName, typer.Option(help="How a commit becomes text.")],
     file_name: Annotated[bool, typer.Option("--file-name", help="Base name in front (fine-tuning layouts).")] = False,
     keys: Annotated[str, typer.Option(help="Names of the two columns written.")] = "inputs,targets",
     seed: Annotated[int, typer.Option(help="Of prepare-bigcode's coin (file name in front, or not).")] = 0,
-    kind: opt.Format = ShardFormat.JSONL,
-    workers: opt.Workers = 1,
-    shard: opt.Share = "",
-    limit: opt.Limit = None,
-    dry_run: opt.DryRun = False,
+    *,
+    run: opt.RunOptions,
 ) -> None:
     """Lay commits out as training text: commits_to_jsonl's three layouts, and those of fine-tuning.
 
@@ -201,8 +186,7 @@ def formats(
         if file_name and layout in plain:
             raise DataError(f"--file-name goes with the fine-tuning layouts only, not with {layout.value}")
         step = Formats(CommitLayout(layout.value), seed, file_name, (first, second))
-        options = opt.RunOptions(output, kind, workers, shard, limit=limit, dry_run=dry_run)
-        opt.run_step(step, units_of(inputs), options)
+        opt.run_step(step, units_of(inputs), run)
 
 
 def mix(
@@ -284,19 +268,15 @@ def dedup(
         opt.run_step(step, units, opt.RunOptions(output, kind, workers, dry_run=dry_run, keep_dropped=keep_dropped))
 
 
+@opt.takes_run_options("keep_dropped")
 def decontaminate(
     inputs: opt.Inputs,
-    output: opt.Output,
     benchmark: Annotated[
         str, typer.Option(help="Folder of <language>.jsonl, hub name, or 'starter'; HumanEvalPack when left out.")
     ] = "",
     ngram: Annotated[int, typer.Option(help="Words of a run that counts as benchmark text.")] = 13,
-    kind: opt.Format = ShardFormat.JSONL,
-    workers: opt.Workers = 1,
-    shard: opt.Share = "",
-    limit: opt.Limit = None,
-    dry_run: opt.DryRun = False,
-    explain: opt.Explain = "",
+    *,
+    run: opt.RunOptions,
 ) -> None:
     """Drop rows that hold text of HumanEvalPack, and report what was found: whole texts, or runs of words.
 
@@ -313,24 +293,18 @@ def decontaminate(
 
     with opt.user_errors():
         step = Decontamination(load_benchmark(benchmark or None, ngram))
-        options = opt.RunOptions(
-            output, kind, workers, shard, limit=limit, dry_run=dry_run, keep_dropped=True, explain=explain
-        )
-        summary = opt.run_step(step, units_of(inputs), options)
+        summary = opt.run_step(step, units_of(inputs), replace(run, keep_dropped=True))
         if summary:
             hits = summary.statistics.tallies["benchmark hits"]
             shown = sorted(hits.items(), key=lambda item: (-item[1], item[0]))[:40]
             _print_counts(f"benchmark hits ({len(hits)} different)", dict(shown))
 
 
+@opt.takes_run_options("keep_dropped", "explain")
 def redact(
     inputs: opt.Inputs,
-    output: opt.Output,
-    kind: opt.Format = ShardFormat.JSONL,
-    workers: opt.Workers = 1,
-    shard: opt.Share = "",
-    limit: opt.Limit = None,
-    dry_run: opt.DryRun = False,
+    *,
+    run: opt.RunOptions,
 ) -> None:
     """Replace credentials and e-mail addresses by <KEY> and <EMAIL>.
 
@@ -342,8 +316,7 @@ def redact(
     from octopack_data.sources import units_of
 
     with opt.user_errors():
-        options = opt.RunOptions(output, kind, workers, shard, limit=limit, dry_run=dry_run)
-        summary = opt.run_step(Redaction(), units_of(inputs), options)
+        summary = opt.run_step(Redaction(), units_of(inputs), run)
         if summary:
             _print_counts("replaced", summary.statistics.tallies["redacted"])
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import inspect
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, get_type_hints
 
 import typer
 from rich.console import Console
@@ -56,21 +59,56 @@ Explain = Annotated[str, typer.Option(help="Say which rules the row with this id
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """The values of the shared options."""
+    """The options of every step; a command takes them all by a parameter of this type (see `takes_run_options`)."""
 
-    output: Path
-    kind: ShardFormat = ShardFormat.JSONL
-    workers: int = 1
-    share: str = ""
-    executor: Executor = Executor.LOCAL
-    tasks: int = 16
-    partition: str = ""
-    time: str = "24:00:00"
-    limit: int | None = None
-    dry_run: bool = False
-    keep_dropped: bool = False
-    explain: str = ""
-    sbatch: dict[str, str] = field(default_factory=dict)
+    output: Output
+    kind: Format = ShardFormat.JSONL
+    workers: Workers = 1
+    share: Share = ""
+    executor: Where = Executor.LOCAL
+    tasks: Tasks = 16
+    partition: Partition = ""
+    time: TimeLimit = "24:00:00"
+    limit: Limit = None
+    dry_run: DryRun = False
+    keep_dropped: KeepDropped = False
+    explain: Explain = ""
+
+
+def takes_run_options(*left_out: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Let a command that has a parameter `run: RunOptions` take each of those options on the command line.
+
+    Args:
+        left_out: Fields that this command does not offer; they keep their defaults.
+    """
+
+    def spread(command: Callable[..., None]) -> Callable[..., None]:
+        fields = [each for each in dataclasses.fields(RunOptions) if each.name not in left_out]
+        hints = {**get_type_hints(command, include_extras=True), **get_type_hints(RunOptions, include_extras=True)}
+
+        def parameter(name: str, default: Any) -> inspect.Parameter:
+            return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hints[name])
+
+        parameters = []
+        for name, one in inspect.signature(command).parameters.items():
+            if name != "run":
+                parameters.append(parameter(name, one.default))
+                continue
+            for each in fields:
+                none = each.default is dataclasses.MISSING
+                parameters.append(parameter(each.name, inspect.Parameter.empty if none else each.default))
+
+        @functools.wraps(command)
+        def call(**values: Any) -> None:
+            run = RunOptions(**{each.name: values.pop(each.name) for each in fields})
+            command(**values, run=run)
+
+        parameters.sort(key=lambda each: each.default is not inspect.Parameter.empty)  # what must be given comes first
+        call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what typer reads
+        call.__annotations__ = {each.name: each.annotation for each in parameters}
+        return call
+
+    return spread
 
 
 @contextmanager
@@ -125,7 +163,7 @@ def run_step(step: Step, units: Sequence[Unit], options: RunOptions, console: Co
         if options.share:
             raise DataError("--shard and --executor exclude each other: the executor gives each task its share")
         workers = options.workers if options.workers > 1 else -1
-        cluster = Cluster(options.tasks, workers, options.partition, options.time, sbatch=dict(options.sbatch))
+        cluster = Cluster(options.tasks, workers, options.partition, options.time)
         console.print(submit(options.executor, job, units, cluster), highlight=False, soft_wrap=True)
         if options.executor is Executor.SLURM:
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,8 +11,6 @@ import typer
 
 from octopack_data import options as opt
 from octopack_data.errors import DataError
-from octopack_data.executors import Executor
-from octopack_data.shards import ShardFormat
 
 if TYPE_CHECKING:
     from octopack_data.commitpack.metadata import Rules
@@ -258,9 +257,9 @@ def group(
 
 
 @commitpack_app.command()
+@opt.takes_run_options("keep_dropped")
 def scrape(
     inputs: opt.Inputs,
-    output: opt.Output,
     remote: Annotated[str, typer.Option(help="URL of a repository, with {repo} for owner/name.")] = (
         "https://github.com/{repo}.git"
     ),
@@ -297,16 +296,8 @@ def scrape(
     retry: Annotated[
         bool, typer.Option("--retry", help="The input is an earlier _dropped/; try passing failures again.")
     ] = False,
-    kind: opt.Format = ShardFormat.JSONL,
-    workers: opt.Workers = 1,
-    shard: opt.Share = "",
-    executor: opt.Where = Executor.LOCAL,
-    tasks: opt.Tasks = 16,
-    partition: opt.Partition = "",
-    time: opt.TimeLimit = "24:00:00",
-    limit: opt.Limit = None,
-    dry_run: opt.DryRun = False,
-    explain: opt.Explain = "",
+    *,
+    run: opt.RunOptions,
 ) -> None:
     """Fetch the file before and after each commit.
 
@@ -337,7 +328,7 @@ def scrape(
         if full_bytes > max_transfer_bytes:
             raise DataError(f"--full-bytes {full_bytes} is above --max-transfer-bytes {max_transfer_bytes}")
         units = units_of(inputs)
-        processes = max(1, min(workers or cpu_count(), len(units)))
+        processes = max(1, min(run.workers or cpu_count(), len(units)))
         step = ScrapeStep(
             remote=place,
             limits=Limits(max_file_bytes, max_transfer_bytes, full_bytes, timeout),
@@ -349,33 +340,21 @@ def scrape(
             group=commits_per_fetch,
             prefilters=prefilters,
             retry=retry,
-            limit=limit,
+            limit=run.limit,
         )
-        options = opt.RunOptions(
-            output, kind, workers, shard, executor, tasks, partition, time, limit, dry_run, True, explain
-        )
-        opt.run_step(step, units, options)
+        opt.run_step(step, units, replace(run, keep_dropped=True))
 
 
 @commitpack_app.command("opt-out")
+@opt.takes_run_options()
 def opt_out(
     inputs: opt.Inputs,
-    output: opt.Output,
     logins: Annotated[Path, typer.Option(help="File of opted-out logins, one a line.", show_default=False)],
     policy: Annotated[
         PolicyName, typer.Option(help="Remove all their repositories, or only rows that name just one (as published).")
     ] = PolicyName.STRICT,
-    kind: opt.Format = ShardFormat.JSONL,
-    workers: opt.Workers = 1,
-    shard: opt.Share = "",
-    executor: opt.Where = Executor.LOCAL,
-    tasks: opt.Tasks = 16,
-    partition: opt.Partition = "",
-    time: opt.TimeLimit = "24:00:00",
-    limit: opt.Limit = None,
-    keep_dropped: opt.KeepDropped = False,
-    dry_run: opt.DryRun = False,
-    explain: opt.Explain = "",
+    *,
+    run: opt.RunOptions,
 ) -> None:
     """Leave out the repositories of owners who opted out.
 
@@ -390,16 +369,13 @@ def opt_out(
         from octopack_data.sources import units_of
 
         step = OptOutStep(load_logins(logins), Policy(policy.value))
-        options = opt.RunOptions(
-            output, kind, workers, shard, executor, tasks, partition, time, limit, dry_run, keep_dropped, explain
-        )
-        opt.run_step(step, units_of(inputs), options)
+        opt.run_step(step, units_of(inputs), run)
 
 
 @commitpack_app.command()
+@opt.takes_run_options()
 def licenses(
     inputs: opt.Inputs,
-    output: opt.Output,
     table: Annotated[
         Path | None, typer.Option(help="Licences of repositories; without it the column `license` of the rows counts.")
     ] = None,
@@ -409,17 +385,8 @@ def licenses(
     keep_unknown: Annotated[
         bool, typer.Option("--keep-unknown", help="Keep rows without a known licence, as the published data do.")
     ] = False,
-    kind: opt.Format = ShardFormat.JSONL,
-    workers: opt.Workers = 1,
-    shard: opt.Share = "",
-    executor: opt.Where = Executor.LOCAL,
-    tasks: opt.Tasks = 16,
-    partition: opt.Partition = "",
-    time: opt.TimeLimit = "24:00:00",
-    limit: opt.Limit = None,
-    keep_dropped: opt.KeepDropped = False,
-    dry_run: opt.DryRun = False,
-    explain: opt.Explain = "",
+    *,
+    run: opt.RunOptions,
 ) -> None:
     """Give each row the licence of its repository; keep the allowed ones.
 
@@ -435,16 +402,13 @@ def licenses(
         from octopack_data.sources import units_of
 
         step = LicensesStep(table, tuple(allow) if allow else default_rules().licenses, keep_unknown)
-        options = opt.RunOptions(
-            output, kind, workers, shard, executor, tasks, partition, time, limit, dry_run, keep_dropped, explain
-        )
-        opt.run_step(step, units_of(inputs), options)
+        opt.run_step(step, units_of(inputs), run)
 
 
 @commitpack_app.command()
+@opt.takes_run_options()
 def languages(
     inputs: opt.Inputs,
-    output: opt.Output,
     lookup: Annotated[
         LookupName,
         typer.Option(
@@ -455,17 +419,8 @@ def languages(
         None
     ),
     drop_unknown: Annotated[bool, typer.Option("--drop-unknown", help="Drop rows in no listed language.")] = False,
-    kind: opt.Format = ShardFormat.JSONL,
-    workers: opt.Workers = 1,
-    shard: opt.Share = "",
-    executor: opt.Where = Executor.LOCAL,
-    tasks: opt.Tasks = 16,
-    partition: opt.Partition = "",
-    time: opt.TimeLimit = "24:00:00",
-    limit: opt.Limit = None,
-    keep_dropped: opt.KeepDropped = False,
-    dry_run: opt.DryRun = False,
-    explain: opt.Explain = "",
+    *,
+    run: opt.RunOptions,
 ) -> None:
     """Name each row's language by the suffix of its file, and put each language into a folder of its own.
 
@@ -480,31 +435,21 @@ def languages(
         from octopack_data.sources import units_of
 
         step = LanguagesStep(Lookup(lookup.value), load_table(table) if table else None, not drop_unknown)
-        options = opt.RunOptions(
-            output, kind, workers, shard, executor, tasks, partition, time, limit, dry_run, keep_dropped, explain
-        )
-        opt.run_step(step, units_of(inputs), options)
+        opt.run_step(step, units_of(inputs), run)
 
 
 @commitpack_app.command("shard")
+@opt.takes_run_options("keep_dropped", "explain")
 def cut_shards(
     inputs: opt.Inputs,
-    output: opt.Output,
     max_bytes: Annotated[
         int, typer.Option(help="Bytes of a shard's lines, before compression; published: 500 MiB.", min=1)
     ] = 500 * 1024 * 1024,
     all_columns: Annotated[
         bool, typer.Option("--all-columns", help="Keep columns that the published data set does not have.")
     ] = False,
-    kind: opt.Format = ShardFormat.JSONL,
-    workers: opt.Workers = 1,
-    shard: opt.Share = "",
-    executor: opt.Where = Executor.LOCAL,
-    tasks: opt.Tasks = 16,
-    partition: opt.Partition = "",
-    time: opt.TimeLimit = "24:00:00",
-    limit: opt.Limit = None,
-    dry_run: opt.DryRun = False,
+    *,
+    run: opt.RunOptions,
 ) -> None:
     """Cut each language into shards of limited size: python/python-0001.jsonl, python/python-0002.jsonl, ...
 
@@ -521,8 +466,7 @@ def cut_shards(
         from octopack_data.sources import resolve
 
         units = units_by_language([resolve(source) for source in inputs])
-        options = opt.RunOptions(output, kind, workers, shard, executor, tasks, partition, time, limit, dry_run)
-        opt.run_step(ShardStep(max_bytes, all_columns), units, options)
+        opt.run_step(ShardStep(max_bytes, all_columns), units, run)
 
 
 @commitpack_app.command()

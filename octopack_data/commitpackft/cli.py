@@ -12,8 +12,6 @@ import typer
 
 from octopack_data import options as opt
 from octopack_data.errors import DataError
-from octopack_data.executors import Executor
-from octopack_data.shards import ShardFormat
 
 
 class SemanticsName(str, Enum):
@@ -39,9 +37,9 @@ def register(data_app: typer.Typer) -> None:
     data_app.command("commitpackft")(commitpackft)
 
 
+@opt.takes_run_options()
 def commitpackft(
     inputs: opt.Inputs,
-    output: opt.Output,
     semantics: Annotated[
         SemanticsName, typer.Option(help="The paper's rules, or the reference's scripts as they run, quirks included.")
     ] = SemanticsName.PAPER,
@@ -67,17 +65,8 @@ def commitpackft(
         str, typer.Option(help="Drop rows with text of this benchmark: folder, hub name or 'starter'.")
     ] = "",
     ngram: Annotated[int, typer.Option(help="Words of a run that counts as benchmark text.")] = 13,
-    kind: opt.Format = ShardFormat.JSONL,
-    workers: opt.Workers = 1,
-    shard: opt.Share = "",
-    executor: opt.Where = Executor.LOCAL,
-    tasks: opt.Tasks = 16,
-    partition: opt.Partition = "",
-    time: opt.TimeLimit = "24:00:00",
-    limit: opt.Limit = None,
-    keep_dropped: opt.KeepDropped = False,
-    dry_run: opt.DryRun = False,
-    explain: opt.Explain = "",
+    *,
+    run: opt.RunOptions,
 ) -> None:
     """Filter CommitPack down to commits whose messages read like instructions (CommitPackFT).
 
@@ -128,10 +117,7 @@ def commitpackft(
             redacted=redact,
             benchmark=load_benchmark(decontaminate, ngram) if decontaminate else None,
         )
-        options = opt.RunOptions(
-            output, kind, workers, shard, executor, tasks, partition, time, limit, dry_run, keep_dropped, explain
-        )
-        opt.run_step(step, units, options)
+        opt.run_step(step, units, run)
 
 
 def _languages(text: str, preset: tuple[str, ...]) -> frozenset[str] | None:
