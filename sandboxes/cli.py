@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from sandboxes.sandbox import Sandbox
     from sandboxes.supervisor.protocol import Limits
 
-_SUFFIXES = {".py": "python", ".cpp": "cpp", ".cc": "cpp", ".js": "js", ".java": "java", ".go": "go", ".rs": "rust"}
-
 sandbox_app = typer.Typer(
     help="Build, check and use the sandboxes that programs run in.", no_args_is_help=True, rich_markup_mode="rich"
 )
@@ -46,7 +44,7 @@ def register(app: typer.Typer) -> None:
 @sandbox_app.command()
 def build(
     language: _Languages = None,
-    everything: Annotated[bool, typer.Option("--all", help="One image with all six languages (the default).")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="One image with all languages (the default).")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not print the build's output.")] = False,
 ) -> None:
     """Build the Docker images that programs run in.
@@ -55,7 +53,7 @@ def build(
 
     [bold]Examples[/bold]
 
-      octopack sandbox build                       # one image with all six languages
+      octopack sandbox build                       # one image with all languages
 
       octopack sandbox build -l python -l rust     # one small image each
     """
@@ -100,7 +98,7 @@ def verify(
         for outcome in run_conformance(opened, languages):
             check, verdict = outcome.check, outcome.verdict
             mark = "ok  " if outcome.met else "FAIL"
-            typer.echo(f"{mark} {check.program.language:<7} {check.name}: {verdict.status.value}")
+            typer.echo(f"{mark} {check.program.language:<10} {check.name}: {verdict.status.value}")
             if not outcome.met:
                 unmet += 1
                 typer.echo(f"     expected {' or '.join(sorted(status.value for status in check.expected))}")
@@ -131,10 +129,12 @@ def run(
       octopack sandbox run Main.java --sandbox bubblewrap --cpu-seconds 5
     """
     from sandboxes.supervisor.protocol import Limits, Program
+    from sandboxes.toolchains import toolchain
 
-    chosen = language or _SUFFIXES.get(file.suffix)
+    suffixes = {suffix: known for known in LANGUAGES for suffix in toolchain(known).suffixes}
+    chosen = language or suffixes.get(file.suffix)
     if chosen is None:
-        _fail(f"{file.name} does not end in {', '.join(_SUFFIXES)}: say --language")
+        _fail(f"{file.name} does not end in {', '.join(suffixes)}: say --language")
     [chosen] = _known([chosen])
     with _user_errors():
         limits = None
@@ -196,7 +196,7 @@ def doctor() -> None:
     for finding in diagnose():
         typer.echo(f"{'ok  ' if finding.works else 'no  '} {finding.subject}: {finding.detail}")
         complete = complete or finding.complete
-    typer.echo("every language can be run" if complete else "no sandbox here runs all six languages")
+    typer.echo("every language can be run" if complete else "no sandbox here runs every language")
     raise typer.Exit(0 if complete else 1)
 
 

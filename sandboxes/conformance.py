@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from sandboxes.sandbox import Sandbox
-from sandboxes.smoke import smoke_program, wrong_program
+from sandboxes.smoke import edited_program, smoke_program, wrong_program
 from sandboxes.supervisor.protocol import Limits, Program, Status, Verdict
+from sandboxes.toolchains import toolchain
 
 
 @dataclass(frozen=True)
@@ -45,55 +46,18 @@ class Outcome:
 _PASSED = frozenset({Status.PASSED})
 _NOT_PASSED = frozenset(Status) - {Status.PASSED, Status.SANDBOX_ERROR}
 
-# edits of the smoke programs: what to replace with what
-_LEAVES_EARLY = {
-    "python": ("    return int(", "    import os\n    os._exit(0)\n    return int("),
-    "cpp": ("{ return a", "{ _Exit(0); return a"),
-    "js": ("md5('') ? a", "process.exit(0) || md5('') ? a"),
-    "java": ("{ return a", "{ System.exit(0); return a"),
-    "go": ("    return a", "    syscall.Exit(0)\n    return a"),
-    "rust": ("    a + b", "    std::process::exit(0);\n    a + b"),
-}
-_LOOPS = {
-    "python": ("return int(", "while True: pass\n    return int("),
-    "cpp": ("{ return a", "{ volatile int x = 0; while (true) x = x + 1; return a"),
-    "js": ("md5('') ? a", "{ while (true); }\nconst unused = (a, b) => md5('') ? a"),
-    "java": ("{ return a + b", "{ while (a != 7) { b++; } return a + b"),
-    "go": ("return a + b", "for a != 7 { b++ }\n    return a + b"),
-    "rust": ("    a + b", "    let mut c = a; while c != 7 { c = std::hint::black_box(1); }\n    a + b"),
-}
 _BROKEN = "\n%%% this is no program\n"
-
-
-def _edited(program: Program, old: str, new: str) -> Program:
-    if old not in program.source:
-        raise ValueError(f"the smoke program of {program.language} has no {old!r}")
-    source = program.source.replace(old, new, 1)
-    assert program.test_offset is not None
-    return replace(program, source=source, test_offset=program.test_offset + len(source) - len(program.source))
-
-
-def _with_code(language: str, code: str) -> Program:
-    """The smoke program with `code` before its tests."""
-    program = smoke_program(language)
-    assert program.test_offset is not None
-    head, tests = program.source[: program.test_offset], program.source[program.test_offset :]
-    return Program(language, head + code + tests, len(head + code))
 
 
 def language_checks(language: str) -> Iterator[Check]:
     """What must hold in every language."""
-    early = _edited(smoke_program(language), *_LEAVES_EARLY[language])
-    if language == "go":
-        early = _edited(early, "import (", 'import (\n    "syscall"')
-    endless = replace(_edited(smoke_program(language), *_LOOPS[language]), limits=Limits(cpu_seconds=1.0))
+    example = toolchain(language).example
+    endless = replace(edited_program(language, example.loops), limits=Limits(cpu_seconds=1.0))
+    early = edited_program(language, example.leaves_early)
+    rejected = frozenset({Status.COMPILE_ERROR}) if example.is_compiled else _NOT_PASSED
     yield Check("a right answer passes", smoke_program(language), _PASSED)
     yield Check("a wrong answer fails", wrong_program(language), frozenset({Status.FAILED}))
-    yield Check(
-        "what does not compile is no pass",
-        _with_code(language, _BROKEN),
-        _NOT_PASSED if language in ("python", "js") else frozenset({Status.COMPILE_ERROR}),
-    )
+    yield Check("what does not compile is no pass", edited_program(language, more=_BROKEN), rejected)
     yield Check("leaving before the tests is no pass", early, _NOT_PASSED)
     yield Check("an endless loop ends", endless, frozenset({Status.TIMEOUT}))
     yield Check("the next program is not harmed", smoke_program(language), _PASSED)
@@ -196,10 +160,10 @@ _STOPPED = {
 def isolation_checks() -> Iterator[Check]:
     """What must hold against a hostile program; in Python, which is enough to reach every layer."""
     for name, code in _HELD_OFF.items():
-        yield Check(name, _with_code("python", code), _PASSED)
+        yield Check(name, edited_program("python", more=code), _PASSED)
     for name, (code, limits, expected) in _STOPPED.items():
-        yield Check(name, replace(_with_code("python", code), limits=limits), expected)
-    yield Check("the next program is not harmed by any of it", _with_code("python", "# after all\n"), _PASSED)
+        yield Check(name, replace(edited_program("python", more=code), limits=limits), expected)
+    yield Check("the next program is not harmed by any of it", edited_program("python", more="# after all\n"), _PASSED)
 
 
 def run_conformance(sandbox: Sandbox, languages: Sequence[str]) -> Iterator[Outcome]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from sandboxes.backends import BackendName
-from sandboxes.backends.process import PACKAGES, missing_toolchains
+from sandboxes.backends.process import missing_toolchains, packages_of
 from sandboxes.errors import SandboxUnavailable
 from sandboxes.sandbox import octopack_version, open_sandbox
 from sandboxes.supervisor.protocol import LANGUAGES
@@ -41,13 +41,12 @@ def diagnose() -> Iterator[Finding]:
         yield Finding("OCTOPACK_SANDBOX_ROOT", True, f"bubblewrap runs programs in {root}")
     else:
         missing = missing_toolchains(LANGUAGES)
-        packages = " ".join(PACKAGES[language] for language in missing)
         yield Finding(
             "toolchains of this machine",
             not missing,
-            f"missing {', '.join(missing)} (apt-get install {packages}); only bubblewrap needs them"
+            f"missing {', '.join(missing)} (apt-get install {packages_of(missing)}); only bubblewrap needs them"
             if missing
-            else "all six",
+            else "all",
         )
     for backend in ("docker", "bubblewrap"):
         yield from _languages(backend)

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
 import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sandboxes.errors import SandboxUnavailable
-from sandboxes.payload import supervisor_files
+from sandboxes.payload import WARM, supervisor_files
 from sandboxes.supervisor.protocol import LANGUAGES
+from sandboxes.toolchains import toolchain
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
 BASE_IMAGE = "debian:trixie-slim"
-IMAGES = Path(__file__).parent / "images"
 IMAGE_KINDS = (*LANGUAGES, "all")
 ROOT_DESCRIPTION = Path("etc/octopack-sandbox.json")
 """In an exported root: which image it was."""
+
+_LEFT_OUT = ("/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/man/*", "/usr/share/lintian/*")
+"""What no program needs of any package, as in the registry's own slim images."""
 
 Say = Callable[[str], None]
 """Takes one line for the user at a time."""
@@ -49,10 +53,9 @@ def build_image(client: DockerClient, kind: str, name: str, say: Say) -> str:
     ensure_base(client, say)
     tail: list[str] = []
     for message in client.api.build(
-        fileobj=_build_context(),
+        fileobj=_build_context(kind),
         custom_context=True,
         encoding="gzip",
-        dockerfile=f"{kind}/Dockerfile",
         tag=name,
         rm=True,
         forcerm=True,
@@ -67,9 +70,38 @@ def build_image(client: DockerClient, kind: str, name: str, say: Say) -> str:
     return str(client.images.get(name).id)
 
 
-def _build_context() -> io.BytesIO:
-    """The content of `images/`, and the supervisor, which prepares warm things in the image at build time."""
-    files = {path.relative_to(IMAGES).as_posix(): path.read_bytes() for path in IMAGES.rglob("*") if path.is_file()}
+def dockerfile(kind: str) -> str:
+    """How the image of a language is built, or the one of "all": from what its toolchain says of itself.
+
+    Each language is a layer of its own, so that a further one builds no other anew.
+    """
+    toolchains = [toolchain(language) for language in (LANGUAGES if kind == "all" else (kind,))]
+    lines = [
+        f"# {', '.join(one.title for one in toolchains)}. python3 is there for the supervisor, which prepares at build "
+        "time what makes a language start warm.",
+        f"FROM {BASE_IMAGE}",
+        _installation(("python3",), left_out=_LEFT_OUT),
+        *(
+            _installation((*one.packages, *one.also_in_image), one.left_out_of_image, one.image_steps)
+            for one in toolchains
+        ),
+        "COPY supervisor /opt/octopack/supervisor",
+        f"RUN python3 -I -B /opt/octopack/supervisor --prepare --warm {WARM}",
+    ]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _installation(packages: Sequence[str], left_out: Sequence[str], steps: Sequence[str] = ()) -> str:
+    """A layer with some packages, without those of their files that nothing needs."""
+    excludes = [f"printf 'path-exclude=%s\\n' {shlex.join(left_out)} >> /etc/dpkg/dpkg.cfg.d/octopack"]
+    install = f"DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends {' '.join(packages)}"
+    commands = [*(excludes if left_out else []), "apt-get update", install, "rm -rf /var/lib/apt/lists/*", *steps]
+    return "RUN " + " \\\n && ".join(commands)
+
+
+def _build_context(kind: str) -> io.BytesIO:
+    """The Dockerfile, and the supervisor, which prepares warm things in the image at build time."""
+    files = {"Dockerfile": dockerfile(kind).encode()}
     files |= {
         name.removeprefix("sandboxes/"): data for name, data in supervisor_files().items() if "/sup" in f"/{name}"
     }

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sandboxes.backends import BackendOptions, Place
 from sandboxes.backends.control_groups import ControlGroup
-from sandboxes.backends.process import PACKAGES, host_environment, require_host_toolchains, toolchains_digest
+from sandboxes.backends.process import host_environment, packages_of, require_host_toolchains, toolchains_digest
 from sandboxes.backends.subprocesses import SupervisorProcess
 from sandboxes.errors import SandboxUnavailable, WorkerFault
 from sandboxes.images import root_description
@@ -81,7 +81,7 @@ class BubblewrapBackend:
         """See `Backend`."""
         if self._root:
             return f"{self._root} has no working {language} toolchain: export an image that has it"
-        return f"the {language} toolchain of this machine does not answer: apt-get install {PACKAGES[language]}"
+        return f"the {language} toolchain of this machine does not answer: apt-get install {packages_of([language])}"
 
     def cores(self) -> int:
         """See `Backend`."""

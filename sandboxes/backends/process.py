@@ -7,30 +7,24 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sandboxes.backends import BackendOptions, Place
 from sandboxes.backends.subprocesses import SupervisorProcess
 from sandboxes.errors import SandboxUnavailable, WorkerFault
 from sandboxes.payload import SUPERVISOR
+from sandboxes.toolchains import toolchain
 from sandboxes.workers import StreamWorker, Worker
 
-COMPILERS = {"python": "python3", "cpp": "g++", "js": "node", "java": "javac", "go": "go", "rust": "rustc"}
-"""The command that a language cannot do without."""
-PACKAGES = {
-    "python": "python3 python3-numpy",
-    "cpp": "g++ libboost-dev libssl-dev",
-    "js": "nodejs",
-    "java": "default-jdk-headless",
-    "go": "golang-go golang-github-stretchr-testify-dev",
-    "rust": "rustc librust-regex-dev librust-md5-dev librust-rand-dev",
-}
-"""Debian's packages of a language's toolchain."""
+
+def packages_of(languages: Iterable[str]) -> str:
+    """Debian's packages of the toolchains of `languages`, as words of a command."""
+    return " ".join(dict.fromkeys(package for language in languages for package in toolchain(language).packages))
 
 
 def missing_toolchains(languages: Sequence[str]) -> list[str]:
     """Those of `languages` whose compiler is not on this machine's path."""
-    return [language for language in languages if shutil.which(COMPILERS[language]) is None]
+    return [language for language in languages if shutil.which(toolchain(language).command) is None]
 
 
 def require_host_toolchains(languages: Sequence[str]) -> None:
@@ -40,9 +34,8 @@ def require_host_toolchains(languages: Sequence[str]) -> None:
         SandboxUnavailable: It lacks one; the message names its packages.
     """
     if missing := missing_toolchains(languages):
-        packages = " ".join(PACKAGES[language] for language in missing)
         raise SandboxUnavailable(
-            f"this machine has no toolchain for {', '.join(missing)}: apt-get install {packages} "
+            f"this machine has no toolchain for {', '.join(missing)}: apt-get install {packages_of(missing)} "
             "(or use an image: `octopack sandbox build`, `octopack sandbox export`)"
         )
 
@@ -82,7 +75,7 @@ class ProcessBackend:
 
     def how_to_get(self, language: str) -> str:
         """See `Backend`."""
-        return f"the {language} toolchain of this machine does not answer: apt-get install {PACKAGES[language]}"
+        return f"the {language} toolchain of this machine does not answer: apt-get install {packages_of([language])}"
 
     def cores(self) -> int:
         """See `Backend`."""

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
 import tarfile
 
 import pytest
 
-from sandboxes import SandboxUnavailable
+from sandboxes import LANGUAGES, SandboxUnavailable
 from sandboxes.backends.docker import connect
-from sandboxes.images import BASE_IMAGE, IMAGE_KINDS, ROOT_DESCRIPTION, _build_context, build_image, export_root
+from sandboxes.images import (
+    BASE_IMAGE,
+    ROOT_DESCRIPTION,
+    _build_context,
+    build_image,
+    dockerfile,
+    export_root,
+)
 from sandboxes.images import bootstrap_base as bootstrap
 from sandboxes.images import root_description as described
+from sandboxes.toolchains import toolchain
 
 
 @pytest.fixture(scope="module")
@@ -24,19 +33,35 @@ def client():
     client.close()
 
 
-def test_the_context_has_every_dockerfile_and_the_supervisor():
-    with tarfile.open(fileobj=_build_context()) as archive:
+def test_the_context_has_the_dockerfile_and_the_supervisor():
+    with tarfile.open(fileobj=_build_context("go")) as archive:
         names = archive.getnames()
-    assert {f"{kind}/Dockerfile" for kind in IMAGE_KINDS} <= set(names)
+        file = archive.extractfile("Dockerfile")
+        assert file is not None
+        assert file.read().decode() == dockerfile("go")
     assert "supervisor/__main__.py" in names
     assert not any("__pycache__" in name for name in names)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_an_image_has_the_packages_of_its_languages(language):
+    for kind in (language, "all"):
+        text = dockerfile(kind)
+        for package in toolchain(language).packages:
+            assert re.search(rf" {re.escape(package)}( |$)", text, re.MULTILINE), package
+
+
+def test_a_further_language_builds_no_other_anew():
+    """The daemon keeps the layers up to the first line that differs."""
+    layers = dockerfile("all").split("\nRUN ")
+    assert len(layers) == len(LANGUAGES) + 3  # the base, python3, the languages, what is prepared
 
 
 def test_the_same_content_is_the_same_context():
     """Or the daemon would build anew what it has."""
 
     def entries():
-        with tarfile.open(fileobj=_build_context()) as archive:
+        with tarfile.open(fileobj=_build_context("all")) as archive:
             return [(member.name, member.size, member.mode) for member in archive]
 
     assert entries() == entries()
@@ -53,10 +78,9 @@ def test_without_mmdebstrap_it_is_named(monkeypatch):
         bootstrap(None)  # type: ignore[arg-type]
 
 
-def test_a_failed_build_ends_with_the_build_s_own_words(client, tmp_path, monkeypatch):
-    (tmp_path / "python").mkdir()
-    (tmp_path / "python" / "Dockerfile").write_text(f"FROM {BASE_IMAGE}\nRUN echo the reason >&2; exit 3\n")
-    monkeypatch.setattr("sandboxes.images.IMAGES", tmp_path)
+def test_a_failed_build_ends_with_the_build_s_own_words(client, monkeypatch):
+    broken = f"FROM {BASE_IMAGE}\nRUN echo the reason >&2; exit 3\n"
+    monkeypatch.setattr("sandboxes.images.dockerfile", lambda kind: broken)
     said = []
     with pytest.raises(SandboxUnavailable, match=r"(?s)octopack-test:broken could not be built:.*the reason"):
         build_image(client, "python", "octopack-test:broken", said.append)
