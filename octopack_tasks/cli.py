@@ -160,7 +160,7 @@ def print_lm_eval_path() -> None:
 
     Example: lm_eval --include_path "$(octopack lm-eval-path)" --tasks humanevalfixtests-python ...
     """
-    from octopack_tasks.harnesses.lm_eval.hooks import TASK_FOLDER
+    from octopack_tasks.harnesses.lm_eval import TASK_FOLDER
 
     typer.echo(TASK_FOLDER)
 

@@ -207,7 +207,7 @@ class Generation:
             work.task.name: samples_by_problem(run, work.task.name) for work in works
         }
         self._done = sum(len(found) for kept in self._kept.values() for found in kept.values())
-        self.total = sum(expected_samples(work, works) for work in works)
+        self.total = sum(work.expected_samples(works) for work in works)
 
     @property
     def missing(self) -> int:
@@ -315,12 +315,6 @@ def samples_by_problem(run: Run, task: str) -> dict[ProblemKey, dict[int, Sample
     for sample in run.samples(task):
         found[sample.key].setdefault(sample.sample, sample)
     return found
-
-
-def expected_samples(work: Work, works: Iterable[Work]) -> int:
-    """How many samples a task of a run has when it is complete."""
-    per_problem = next((other.plan.n_samples for other in works if other.task.name == work.describer), 1)
-    return len(work.problems) * work.plan.n_samples * per_problem
 
 
 def generate(
@@ -456,7 +450,7 @@ def status_of(run: Run, works: Sequence[Work]) -> list[TaskStatus]:
             TaskStatus(
                 task=work.task.name,
                 samples=samples,
-                expected=samples if is_imported else expected_samples(work, works),
+                expected=samples if is_imported else work.expected_samples(works),
                 judged=sum(map(len, judged.values())) if work.task.is_executed else None,
                 lacking=tuple(dict.fromkeys(lacking)),
             )

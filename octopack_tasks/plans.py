@@ -180,6 +180,11 @@ class Work:
     problems: ProblemSet
     describer: str | None = None
 
+    def expected_samples(self, works: Iterable[Work]) -> int:
+        """How many samples the task has when the run, which has these tasks, is complete."""
+        per_problem = next((other.plan.n_samples for other in works if other.task.name == self.describer), 1)
+        return len(self.problems) * self.plan.n_samples * per_problem
+
     def described(self, descriptions: Descriptions) -> Work:
         """The same with the descriptions that its run has written by now."""
         joined = join_descriptions(self.problems, descriptions)

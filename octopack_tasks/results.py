@@ -132,15 +132,13 @@ def summarize(run: Run, works: Sequence[Work], reading: str, ks: Sequence[int] |
     Raises:
         UserError: A k is larger than the samples allow.
     """
-    from octopack_tasks.evaluation import expected_samples
-
     is_imported = run.manifest["settings"]["model"]["backend"] == "recorded"
     results = []
     for work in works:
         samples = {(sample.key, sample.sample): sample for sample in run.samples(work.task.name)}
         judgements = judgements_by_problem(run, work.task.name, reading)
         judged = sum(map(len, judgements.values()))
-        expected = len(samples) if is_imported else expected_samples(work, works)
+        expected = len(samples) if is_imported else work.expected_samples(works)
         tokens = [sample.tokens for sample in samples.values()]
         results.append(
             TaskResult(

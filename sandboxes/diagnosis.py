@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from sandboxes.backends import BackendName
 from sandboxes.backends.process import missing_toolchains, packages_of
+from sandboxes.environment import octopack_version
 from sandboxes.errors import SandboxUnavailable
-from sandboxes.sandbox import octopack_version, open_sandbox
+from sandboxes.sandbox import open_sandbox
 from sandboxes.supervisor.protocol import LANGUAGES
 
 

@@ -5,9 +5,18 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from sandboxes.supervisor.protocol import Limits
+
+
+def octopack_version() -> str:
+    """The installed version of this distribution."""
+    try:
+        return version("octopack")
+    except PackageNotFoundError:
+        return "0+unknown"
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,11 @@ import os
 import queue
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
 
 from sandboxes.backends import Backend, BackendName, BackendOptions, choose_backend
 from sandboxes.cache import VerdictCache, cache_path, is_lasting, program_key
-from sandboxes.environment import Environment
+from sandboxes.environment import Environment, octopack_version
 from sandboxes.errors import SandboxError, SandboxUnavailable, WorkerFault
 from sandboxes.payload import supervisor_hash
 from sandboxes.pool import Job, Pool
@@ -26,14 +25,6 @@ from sandboxes.workers import Worker, oversized
 _IN_FLIGHT_PER_WORKER = 64
 """Programs read ahead of the verdicts, a worker: enough to fill batches, few enough to bound memory."""
 _IN_FLIGHT_CHARACTERS = 64 << 20
-
-
-def octopack_version() -> str:
-    """The installed version of this distribution."""
-    try:
-        return version("octopack")
-    except PackageNotFoundError:
-        return "0+unknown"
 
 
 class Sandbox:

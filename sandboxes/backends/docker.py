@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sandboxes.backends import BackendOptions, Place
+from sandboxes.environment import octopack_version
 from sandboxes.errors import SandboxUnavailable, WorkerFault
 from sandboxes.payload import WARM, supervisor_zip
 from sandboxes.seccomp import docker_profile
@@ -50,8 +51,6 @@ os.execv(sys.executable, [sys.executable, "-I", "-B", "/run/octopack/sandboxes/s
 
 def image_name(language: str) -> str:
     """The tag that `octopack sandbox build` gives the image of a language, or of "all"."""
-    from sandboxes.sandbox import octopack_version
-
     return f"octopack-sandbox:{octopack_version().replace('+', '-')}-{language}"
 
 

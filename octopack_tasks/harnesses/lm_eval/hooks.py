@@ -12,8 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-TASK_FOLDER = Path(__file__).parent / "tasks"
-"""The folder of our YAML files; what `octopack lm-eval-path` prints."""
+from octopack_tasks.harnesses.lm_eval import TASK_FOLDER
 
 
 def extend_task_manager(module: ModuleType) -> None:

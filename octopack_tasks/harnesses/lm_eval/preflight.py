@@ -10,7 +10,7 @@ from typing import Any
 
 from octopack_tasks.descriptions import Missing
 from octopack_tasks.errors import UserError
-from octopack_tasks.harnesses.lm_eval.hooks import TASK_FOLDER
+from octopack_tasks.harnesses.lm_eval import TASK_FOLDER
 from octopack_tasks.harnesses.lm_eval.settings import Settings
 from octopack_tasks.tasks import GROUPS, TASKS, Task
 

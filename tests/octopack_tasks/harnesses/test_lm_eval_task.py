@@ -16,7 +16,7 @@ from lm_eval.tasks import TaskManager
 
 from octopack_tasks import load_problems
 from octopack_tasks.errors import UserError
-from octopack_tasks.harnesses.lm_eval.hooks import TASK_FOLDER
+from octopack_tasks.harnesses.lm_eval import TASK_FOLDER
 from octopack_tasks.harnesses.lm_eval.settings import Settings
 from octopack_tasks.tasks import GROUPS, TASKS, get_task
 
