@@ -87,16 +87,18 @@ class Table:
         alignment = "".join("r" if column.is_number else "l" for column in self.columns)
         head = [r"\toprule", *self._latex_groups(), _latex_line(column.title for column in self.columns), r"\midrule"]
         body = [_latex_line(cell.text for cell in row) for row in self.rows]
-        notes = "".join(rf" {_latex_text(note)}" for note in self.notes)
-        caption = rf"\caption{{{_latex_text(self.caption)}{notes}}}\label{{tab:{self.name}}}"
+        caption = rf"\caption{{{_latex_text(self.caption)}}}\label{{tab:{self.name}}}"
+        notes = [r"\par\smallskip", r"\begin{minipage}{\linewidth}\footnotesize"] if self.notes else []
+        notes += [rf"{_latex_text(note)}\par" for note in self.notes]
+        notes += [r"\end{minipage}"] if self.notes else []
         if len(self.rows) > _ROWS_OF_A_PAGE:
             lines = [r"% needs \usepackage{booktabs,longtable}", rf"\begin{{longtable}}{{{alignment}}}"]
             lines += [rf"{caption} \\", *head, r"\endfirsthead", *head, r"\endhead"]
-            lines += [r"\bottomrule", r"\endfoot", *body, r"\end{longtable}"]
+            lines += [r"\bottomrule", r"\endfoot", *body, r"\end{longtable}", *notes]
         else:
-            lines = [r"% needs \usepackage{booktabs}", r"\begin{table}", r"\centering"]
+            lines = [r"% needs \usepackage{booktabs}", r"\begin{table}", r"\centering", caption]
             lines += [rf"\begin{{tabular}}{{{alignment}}}", *head, *body, r"\bottomrule", r"\end{tabular}"]
-            lines += [caption, r"\end{table}"]
+            lines += [*notes, r"\end{table}"]
         return "\n".join(lines) + "\n"
 
     def _latex_groups(self) -> list[str]:
