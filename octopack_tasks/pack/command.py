@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional, cast
 
 import typer
+
+if TYPE_CHECKING:
+    from octopack_tasks.pack.bugs import Proposal
 
 # ruff: noqa: UP045 - typer on Python 3.10 reads Optional only
 
@@ -16,6 +21,9 @@ def register(application: typer.Typer) -> None:
     application.add_typer(pack, name="pack")
     pack.command("prepare")(prepare)
     pack.command("build")(build)
+    pack.command("new")(new)
+    pack.command("bug")(bug)
+    pack.command("rows")(rows)
 
 
 _Languages = Annotated[
@@ -69,3 +77,112 @@ def build(
         typer.echo(f"{out / language}.jsonl: {rows} rows")
     for note in built.notes:
         typer.echo(f"note: {note}", err=True)
+
+
+def new(
+    signature: Annotated[str, typer.Argument(metavar="SIGNATURE", help="Such as 'count_vowels(text: str) -> int'.")],
+    into: Annotated[Path, typer.Option(help="Folder of your problems.")] = Path("problems"),
+    languages: _Languages = None,
+) -> None:
+    """Begin a problem in all languages: a folder to fill in, named after its function.
+
+    Types are int, float, str, bool and list[...]; the signature is spelled in each language from this one.
+
+    Examples:
+        octopack pack new "count_vowels(text: str) -> int"
+
+        octopack pack new "longest(words: list[str]) -> str" --into my-problems
+    """
+    from octopack_tasks.pack.scaffold import new_problem
+
+    for file in new_problem(signature, into, languages):
+        typer.echo(f"wrote {file}")
+
+
+def bug(
+    problem: Annotated[Path, typer.Argument(metavar="PROBLEM", help="Folder of a problem with its right solutions.")],
+    bug_types: Annotated[
+        Optional[list[str]],
+        typer.Option("--type", "-t", help="Only this bug type, such as 'value misuse'; may be repeated."),
+    ] = None,
+    choose: Annotated[Optional[int], typer.Option(min=1, help="Write the bug of this number into the folder.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many changes are tried.")] = 60,
+    languages: _Languages = None,
+    sandbox: Annotated[Optional[str], typer.Option(help="auto, docker or bubblewrap.", show_default="auto")] = None,
+) -> None:
+    """Propose bugs for a problem, the same in all languages: small changes that compile and fail its tests.
+
+    Without --choose nothing is written. The same command gives the same numbers.
+
+    Examples:
+        octopack pack bug problems/count_vowels
+
+        octopack pack bug problems/count_vowels --choose 3
+    """
+    from octopack_tasks.errors import UserError
+    from octopack_tasks.pack.bugs import buggy_files, propose_bugs
+    from octopack_tasks.pack.mutations import BugType
+    from octopack_tasks.pack.scaffold import read_problem, write_bug
+    from octopack_tasks.pack.sources import BugKind
+    from sandboxes import SandboxUnavailable, open_sandbox
+
+    known = [bug_type.value for bug_type in BugType]
+    for name in bug_types or ():
+        if name not in known:
+            raise UserError(f"unknown bug type {name!r}; there are: {', '.join(known)}")
+    read = read_problem(problem, languages)
+    try:
+        opened = open_sandbox(cast(Any, sandbox), languages=tuple(read.solutions))
+    except (SandboxUnavailable, ValueError) as error:
+        raise UserError(str(error)) from error
+    with opened:
+        proposals = propose_bugs(read, opened, [BugType(name) for name in bug_types or known], limit)
+    if not proposals:
+        raise UserError(f"no change that was tried is a bug: raise --limit (it is {limit}), or write more tests")
+    if choose is None:
+        _print_proposals(proposals)
+        typer.echo(f"write one into {problem} with --choose NUMBER")
+        return
+    if choose > len(proposals):
+        raise UserError(f"--choose {choose}: there are {len(proposals)} proposals")
+    chosen = proposals[choose - 1]
+    kind = BugKind(chosen.bug_type.value, chosen.symptom.value)
+    for file in write_bug(problem, kind, buggy_files(read, chosen), chosen.description):
+        typer.echo(f"wrote {file}")
+    for language in chosen.lacking:
+        typer.echo(f"{language} has no such change: write its buggy solution by hand", err=True)
+
+
+def _print_proposals(proposals: Sequence[Proposal]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("", "bug type", "change", "symptom", "languages")
+    for number, proposal in enumerate(proposals, start=1):
+        languages = " ".join(
+            name + "*" * (name in proposal.similar) + "!" * (name in proposal.crashes) for name in proposal.mutants
+        )
+        if not (proposal.lacking or proposal.similar or proposal.crashes):
+            languages = "all"
+        change = Text(proposal.description)
+        table.add_row(str(number), proposal.bug_type.value, change, proposal.symptom.value, languages)
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    console.print(table)
+    typer.echo("* a change of the same kind, elsewhere in the code; ! ends in an exception")
+
+
+def rows(
+    problems: Annotated[Path, typer.Argument(metavar="PROBLEMS", help="Folder of your problems.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for <language>.jsonl.")],
+    name: Annotated[str, typer.Option(help="What the task ids begin with, such as My in MyPython/count_vowels.")] = "",
+    languages: _Languages = None,
+) -> None:
+    """Write your problems as rows of HumanEvalPack's schema, one file a language.
+
+    Example: octopack pack rows problems my-pack --name My
+    """
+    from octopack_tasks.pack.scaffold import write_rows
+
+    for language, count in write_rows(problems, out, name, languages).items():
+        typer.echo(f"{out / language}.jsonl: {count} rows")

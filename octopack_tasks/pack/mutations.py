@@ -201,7 +201,11 @@ def _replace(node: Node, text: str, context: Node | None = None) -> _Edit:
     after = whole[: node.start_byte - shift] + encoded(text) + whole[node.end_byte - shift :]
     description = f"`{_brief(old)}` becomes `{_brief(text)}`" if text else f"`{_brief(old)}` is gone"
     return _Edit(
-        node.start_byte, node.end_byte, text, description, f"{_normal(text_of(around))} -> {_normal(decoded(after))}"
+        node.start_byte,
+        node.end_byte,
+        text,
+        description,
+        f"{normalized(text_of(around))} -> {normalized(decoded(after))}",
     )
 
 
@@ -227,8 +231,8 @@ _SPELLINGS = (
 )
 
 
-def _normal(text: str) -> str:
-    """A text without what is spelled in another way in another language."""
+def normalized(text: str) -> str:
+    """Code without what is spelled in another way in another language."""
     for pattern, instead in _SPELLINGS:
         text = pattern.sub(instead, text)
     return text.lower().replace("'", '"')
@@ -381,7 +385,7 @@ def _variable_misuse(place: _Place, function: _Function) -> Iterator[_Edit]:
         between = function.data[first_one.end_byte : second.start_byte]
         swapped = text_of(second) + decoded(between) + text_of(first_one)
         description = f"`{_brief(text_of(first_one))}` and `{_brief(text_of(second))}` change places"
-        change = f"{_normal(text_of(node))} swapped"
+        change = f"{normalized(text_of(node))} swapped"
         yield _Edit(first_one.start_byte, second.end_byte, swapped, description, change)
 
 
@@ -522,11 +526,13 @@ def _without_statement(place: _Place, function: _Function) -> _Edit:
     is_alone = parent is not None and len(parent.named_children) == 1
     text = "pass" if function.has_blocks_by_indentation and is_alone else ""
     edit = _replace(node, text)
-    start = edit.start
-    if not text and function.indentation(start) is not None:
-        start = max(function.data.rfind(b"\n", 0, start), 0)  # its line goes, too
+    start, end = edit.start, edit.end
+    rest = function.data[end:].split(b"\n", 1)[0]
+    if not text and not rest.strip() and function.indentation(start) is not None:  # its lines go, too
+        start = function.data.rfind(b"\n", 0, start) + 1
+        end = min(end + len(rest) + 1, len(function.data))
     description = f"`{_brief(text_of(node))}` is gone"
-    return _Edit(start, edit.end, text, description, f"without {_normal(text_of(node))}")
+    return _Edit(start, end, text, description, f"without {normalized(text_of(node))}")
 
 
 def _without_alternative(node: Node, alternative: Node) -> _Edit:
@@ -537,7 +543,7 @@ def _without_alternative(node: Node, alternative: Node) -> _Edit:
     begin = start.start_byte
     while begin > 0 and (node.text or b"")[begin - 1 - node.start_byte : begin - node.start_byte].isspace():
         begin -= 1
-    change = f"without else {_normal(text_of(alternative))}"
+    change = f"without else {normalized(text_of(alternative))}"
     end = node.end_byte if start is alternative and alternative.type == "elif_clause" else alternative.end_byte
     return _Edit(begin, end, "", f"`{_brief(text_of(alternative))}` is gone", change)
 
@@ -577,7 +583,7 @@ def _excess_logic(place: _Place, function: _Function) -> Iterator[_Edit]:
         indentation = function.indentation(node.start_byte)
         if indentation is not None:
             again = f"\n{indentation}{text_of(node)}"
-            change = f"twice {_normal(text_of(node))}"
+            change = f"twice {normalized(text_of(node))}"
             yield _insert(node.end_byte, again, f"`{_brief(text_of(node))}` happens twice", change)
     if place.field == "condition" and place.parent is not None and place.parent.type in _CONDITIONAL:
         yield _negated(node, function)
@@ -585,7 +591,7 @@ def _excess_logic(place: _Place, function: _Function) -> Iterator[_Edit]:
         yield edit
     if (operand := _operations_end(place)) is not None:
         for more in (" + 1", " - 1"):
-            change = f"{_normal(text_of(operand))} -> {_normal(text_of(operand))}{more.replace(' ', '')}"
+            change = f"{normalized(text_of(operand))} -> {normalized(text_of(operand))}{more.replace(' ', '')}"
             yield _insert(
                 operand.end_byte, more, f"`{_brief(text_of(operand))}` is followed by `{more.strip()}`", change
             )
@@ -602,7 +608,7 @@ def _changes_something(node: Node) -> bool:
 def _negated(condition: Node, function: _Function) -> _Edit:
     word = "not " if function.has_blocks_by_indentation else "!"
     inner = text_of(condition)
-    change = f"negated {_normal(inner)}"
+    change = f"negated {normalized(inner)}"
     text = f"({word}{inner})" if condition.type in _PARENTHESES else f"{word}({inner})"
     description = f"`{_brief(inner)}` becomes `{_brief(text)}`"
     return _Edit(condition.start_byte, condition.end_byte, text, description, change)
