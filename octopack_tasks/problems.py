@@ -7,7 +7,7 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -100,16 +100,10 @@ class Problem:
         """
         if not isinstance(row, dict):
             raise UserError(f"{where}: a row must be a JSON object, not {type(row).__name__}")
-        required = (*_REQUIRED, *_REQUIRED_TOO.get(language, ()))
-        values: dict[str, Any] = {}
-        for column in dict.fromkeys((*required, *_OPTIONAL)):
-            value = row.get(column)
-            if value is None and column not in required:
-                continue
-            problem = _complaint(column, value, present=column in row)
-            if problem:
-                raise UserError(f"{where}: field `{column}` {problem}")
-            values["imports" if column == "import" else column] = value
+        for column, fault in row_faults(row, language):
+            raise UserError(f"{where}: field `{column}` {fault}")
+        present = (column for column in (*_REQUIRED, *_OPTIONAL) if row.get(column) is not None)
+        values = {"imports" if column == "import" else column: row[column] for column in present}
         return cls(language=language, **values)
 
     def to_row(self) -> dict[str, str | None]:
@@ -118,6 +112,21 @@ class Problem:
             column: getattr(self, "imports" if column == "import" else column) for column in (*_REQUIRED, *_OPTIONAL)
         }
         return row if self.candidate is None else {**row, "description": self.description}
+
+
+def row_faults(row: Mapping[str, Any], language: str) -> Iterator[tuple[str, str]]:
+    """Everything that keeps a row from being a problem.
+
+    Yields:
+        The column, and what is wrong with it, as "is missing".
+    """
+    required = (*_REQUIRED, *_REQUIRED_TOO.get(language, ()))
+    for column in dict.fromkeys((*required, *_OPTIONAL)):
+        value = row.get(column)
+        if value is not None or column in required:
+            fault = _complaint(column, value, present=column in row)
+            if fault:
+                yield column, fault
 
 
 def _complaint(column: str, value: Any, *, present: bool) -> str:
