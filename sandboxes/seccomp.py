@@ -2,8 +2,9 @@
 
 Everything not named here answers ENOSYS (so that C libraries fall back where they can). What Docker's own profile
 allows and this one does not, because programs that only compute never need it and kernels had holes there: io_uring,
-ptrace and process_vm_*, System V IPC and message queues (both outlive their processes), vmsplice, userfaultfd, keys,
-bpf, perf, seccomp filters of one's own, file handles, mounts, and every way into a new namespace.
+ptrace and process_vm_*, System V IPC and message queues (both outlive their processes), memfd_create (memory that no
+process's size shows), vmsplice, userfaultfd, keys, bpf, perf, seccomp filters of one's own, file handles, mounts, and
+every way into a new namespace.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _ALLOWED = {
     """,
     "memory": """
         brk:12:214 mmap:9:222 munmap:11:215 mprotect:10:226 mremap:25:216 madvise:28:233 msync:26:227 mincore:27:232
-        mlock:149:228 mlock2:325:284 munlock:150:229 mlockall:151:230 munlockall:152:231 memfd_create:319:279
+        mlock:149:228 mlock2:325:284 munlock:150:229 mlockall:151:230 munlockall:152:231
         pkey_alloc:330:289 pkey_free:331:290 pkey_mprotect:329:288
     """,
     "signals": """

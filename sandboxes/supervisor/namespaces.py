@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import shutil
 import signal
 import stat
 import struct
@@ -21,8 +22,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from .box import Box
+from .jails import sealed_place
 from .processes import Command, SandboxFault, fork_sibling, libc
-from .removal import remove
 
 _NEWNS, _NEWCGROUP, _NEWUTS, _NEWIPC, _NEWUSER, _NEWPID, _NEWNET = (
     0x20000, 0x2000000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000,
@@ -40,7 +41,9 @@ _MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REMOUNT, _MS_BIND, _MS_REC, _
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 4, 22, 24, 38
 _SECCOMP_MODE_FILTER = 2
 _CAPABILITY_VERSION_3 = 0x20080522
+_MNT_DETACH = 2
 _INSIDE_UID = 1000
+_BOX = "size=1g,nr_inodes=50k,mode=700"  # A program's folder while it is compiled.
 _KERNEL_SETTINGS = ("sys", "sysrq-trigger", "irq", "bus", "fs", "acpi", "scsi", "mtrr", "driver")
 """Below /proc: where the kernel takes orders from root, and a program that root started is root to the kernel."""
 _SIGNAL_BASE = 128
@@ -181,10 +184,13 @@ class NamespaceJail:
         self._count += 1
         path = self.work / f"p{self._count}"
         path.mkdir(mode=0o700)
+        # A file system of its own has an end, and goes as a whole, whatever the program made of it.
+        _mount("tmpfs", str(path), "tmpfs", _MS_NOSUID | _MS_NODEV, _BOX)
         try:
             yield Box(path, 0)
         finally:
-            remove(path)
+            _check("umount", libc.umount2(str(path).encode(), _MNT_DETACH))
+            path.rmdir()
 
     def fork(self, own_child: bool) -> int:
         """See `Jail`."""
@@ -200,11 +206,20 @@ class NamespaceJail:
         _check("unshare", libc.unshare(_NEWNS | _NEWCGROUP | _NEWUTS | _NEWIPC | _NEWNET))
         _mount(None, "/", None, _MS_REC | _MS_SLAVE)
         size = f"size={command.use.file_bytes},nr_inodes=20000,mode=1777"
-        own = os.open(box.path, os.O_PATH | os.O_DIRECTORY)
+        if not command.compiler:
+            full = os.statvfs(box.path)
+            used = (full.f_blocks - full.f_bfree) * full.f_frsize
+            flags = _MS_REMOUNT | _MS_NOSUID | _MS_NODEV
+            _mount(None, str(box.path), None, flags, f"size={used + command.use.file_bytes}")
+        sealed = sealed_place(self.work)
+        kept = [(path, os.open(path, os.O_PATH | os.O_DIRECTORY)) for path in (box.path, sealed)]
         _mount("tmpfs", str(self.work), "tmpfs", _MS_NOSUID | _MS_NODEV, "size=64k,mode=755")
-        box.path.mkdir()
-        _mount(f"/proc/self/fd/{own}", str(box.path), None, _MS_BIND)
-        os.close(own)
+        for path, fd in kept:
+            path.mkdir()
+            _mount(f"/proc/self/fd/{fd}", str(path), None, _MS_BIND)
+            os.close(fd)
+        # So that its owner, which every program here is to the kernel, cannot make it readable.
+        _mount(None, str(sealed), None, _MS_REMOUNT | _MS_BIND | _MS_RDONLY | _MS_NOSUID | _MS_NODEV)
         _mount(None, str(self.work), None, _MS_REMOUNT | _MS_BIND | _MS_RDONLY | _MS_NOSUID | _MS_NODEV)
         if CACHE.is_dir():
             _mount(str(CACHE), str(CACHE), None, _MS_BIND)
@@ -243,9 +258,16 @@ class NamespaceJail:
     def give(self, box: Box) -> None:
         """See `Jail`."""
 
-    def seal(self, box: Box, path: Path) -> None:
+    def seal(self, box: Box, path: Path) -> Path:
         """See `Jail`."""
-        path.chmod(0o700)
+        sealed = sealed_place(self.work) / path.name
+        shutil.copyfile(path, sealed, follow_symlinks=False)  # From one file system to another.
+        sealed.chmod(0o111)
+        return sealed
+
+    def strays(self, box: Box) -> bool:
+        """See `Jail`."""
+        return False  # They end with the first process of their namespace.
 
     def exit_code(self, status: int) -> int:
         """See `Jail`."""

@@ -290,7 +290,7 @@ class _Run:
                 elif done:
                     self.orphans_cpu += used.ru_utime + used.ru_stime
             left = set(children()) - self.keep
-            if not left:
+            if not left and not self.jail.strays(self.box):
                 if main is None:
                     raise SandboxFault("the command's exit status was lost")
                 return main

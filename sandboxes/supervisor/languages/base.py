@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import fcntl
 import functools
@@ -12,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -21,6 +22,7 @@ from ..box import Box
 from ..jails import Jail
 from ..processes import Command, Outcome, Stop, Use, run
 from ..protocol import DEFAULT_LIMITS, Limits, Program, Status, Verdict
+from ..removal import remove
 
 KEY_BYTES = 32
 RESOURCES = Path(__file__).resolve().parent.parent / "resources"
@@ -207,11 +209,14 @@ class Strategy:
         """A case with the program's limits, or its language's defaults."""
         return Case(program, box, program.limits or DEFAULT_LIMITS[self.language])
 
-    def finish(self, case: Case, name: str) -> Path:
+    @contextlib.contextmanager
+    def sealed(self, case: Case, name: str) -> Iterator[Path]:
         """Take a finished executable out of the compiler's hands, so that only the supervisor can change it."""
-        path = case.box.path / name
-        self.jail.seal(case.box, path)
-        return path
+        executable = self.jail.seal(case.box, case.box.path / name)
+        try:
+            yield executable
+        finally:
+            executable.unlink()
 
     def compile(self, case: Case, command: Command) -> Outcome:
         """Run a compiler and add up its time."""
@@ -226,6 +231,12 @@ class Strategy:
         case.run_seconds += outcome.cpu_seconds
         case.memory_bytes = max(case.memory_bytes, outcome.memory_bytes)
         return outcome
+
+    def execute_sealed(self, case: Case, executable: Path, *arguments: str, data_bytes: int | None = None) -> Outcome:
+        """Run a finished executable in an empty folder, where neither its source nor its tests can be read."""
+        for path in case.box.path.iterdir():
+            remove(path)
+        return self.execute(case, Command(case.running(), [str(executable), *arguments], data_bytes=data_bytes))
 
 
 def stopped(case: Case, outcome: Outcome, stage: str = "run") -> Verdict | None:

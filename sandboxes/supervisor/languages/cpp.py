@@ -139,15 +139,12 @@ class Cpp(Strategy):
             return failure
         doubt = self._doubt(case)
         key = new_key()
-        executable = self.finish(case, "a.out")
-        try:
-            stamp(executable, key)
-        except ValueError:
-            doubt = doubt or "it carries a copy of what marks the key's place"
-        outcome = self.execute(
-            case, Command(case.running(), ["./a.out"], data_bytes=2 * case.limits.memory_bytes + (1 << 30))
-        )
-        executable.unlink()
+        with self.sealed(case, "a.out") as executable:
+            try:
+                stamp(executable, key)
+            except ValueError:
+                doubt = doubt or "it carries a copy of what marks the key's place"
+            outcome = self.execute_sealed(case, executable, data_bytes=2 * case.limits.memory_bytes + (1 << 30))
         if verdict := stopped(case, outcome):
             return verdict
         if outcome.exit_code == 0 and doubt:

@@ -19,7 +19,6 @@ Not supported, unlike in the reference: cgo and `go:embed`.
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 import shutil
@@ -251,31 +250,25 @@ class Go(Strategy):
             failure = compile_failure(home, outcome)
             assert failure is not None
             return {numbers[0]: failure}
-        executable = self.finish(home, "test")
         verdicts = {}
         place = KEY_PLACE
-        for number in numbers:
-            case = cases[number]
-            target = case.box.path / "test"
-            if case is not home:
-                target.unlink(missing_ok=True)
-                os.link(executable, target)
-            key = new_key()
-            try:
-                stamp(target, key, place)
+        with self.sealed(home, "test") as executable:
+            for number in numbers:
+                key = new_key()
+                try:
+                    stamp(executable, key, place)
+                except ValueError:
+                    verdicts[number] = cases[number].verdict(
+                        Status.FAILED, None, detail="not proven: it copies what marks the key's place"
+                    )
+                    continue
                 place = key
-            except ValueError:
-                verdicts[number] = case.verdict(
-                    Status.FAILED, None, detail="not proven: it copies what marks the key's place"
-                )
-                continue
-            verdicts[number] = self._run(case, number, key)
+                verdicts[number] = self._run(cases[number], executable, number, key)
         return verdicts
 
-    def _run(self, case: Case, number: int, key: bytes) -> Verdict:
-        use = case.running()
-        argv = ["./test", "-test.paniconexit0", "-test.timeout=0", "-test.run=.", str(number)]
-        outcome = self.execute(case, Command(use, argv))
+    def _run(self, case: Case, executable: Path, number: int, key: bytes) -> Verdict:
+        arguments = ("-test.paniconexit0", "-test.timeout=0", "-test.run=.", str(number))
+        outcome = self.execute_sealed(case, executable, *arguments)
         if verdict := stopped(case, outcome):
             return verdict
         for pattern, why in _LOOKS:

@@ -15,7 +15,6 @@ Left over: `unsafe` code that searches its own memory for the key; reported as s
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections.abc import Sequence
@@ -183,7 +182,8 @@ class Rust(Strategy):
             outcome, broken = self._compile_together(cases, together)
             if outcome.stopped is None and outcome.exit_code == 0:
                 home = cases[next(iter(together))]
-                verdicts |= self._run_each(cases, together, self.finish(home, "test"))
+                with self.sealed(home, "test") as executable:
+                    verdicts |= self._run_each(cases, together, executable)
                 break
             if not broken:
                 break
@@ -224,7 +224,8 @@ class Rust(Strategy):
             if library.exit_code == 0 and library.stopped is None:
                 outcome = self._rustc(case, "--extern", "program=libprogram.rlib", "-o", "test", "main.rs")
                 if outcome.exit_code == 0 and outcome.stopped is None:
-                    return self._run_each([case], {0: part}, self.finish(case, "test"))[0]
+                    with self.sealed(case, "test") as executable:
+                        return self._run_each([case], {0: part}, executable)[0]
         return self._judge_by_harness(case)
 
     def _judge_by_harness(self, case: Case) -> Verdict:
@@ -233,8 +234,8 @@ class Rust(Strategy):
             case, self._rustc(case, "--crate-name", "test", "--test", "-o", "test", "test.rs")
         ):
             return failure
-        self.finish(case, "test")
-        outcome = self.execute(case, Command(case.running(), ["./test"], data_bytes=_data_bytes(case)))
+        with self.sealed(case, "test") as executable:
+            outcome = self.execute_sealed(case, executable, data_bytes=_data_bytes(case))
         if verdict := stopped(case, outcome):
             return verdict
         expected = len(re.findall(r"#\[test\]", case.tests or case.program.source))
@@ -252,20 +253,16 @@ class Rust(Strategy):
         verdicts, place = {}, KEY_PLACE
         for number in parts:
             case = cases[number]
-            target = case.box.path / "test"
-            if target != executable:
-                target.unlink(missing_ok=True)
-                os.link(executable, target)
             key = new_key()
             try:
-                stamp(target, key, place)
+                stamp(executable, key, place)
             except ValueError:
                 verdicts[number] = case.verdict(
                     Status.FAILED, None, detail="not proven: it copies what marks the key's place"
                 )
                 continue
             place = key
-            outcome = self.execute(case, Command(case.running(), ["./test", str(number)], data_bytes=_data_bytes(case)))
+            outcome = self.execute_sealed(case, executable, str(number), data_bytes=_data_bytes(case))
             if verdict := stopped(case, outcome):
                 verdicts[number] = verdict
                 continue
