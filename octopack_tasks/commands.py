@@ -641,7 +641,7 @@ def _print_reading(results: Results) -> None:
         if result.missing:
             console.print(f"{result.task}: {result.missing} samples are missing, the score covers the other problems")
         if result.changed_tests:
-            console.print(f"{result.task}: the tests draw from a seeded generator in {', '.join(result.changed_tests)}")
+            console.print(f"{result.task}: tests made repeatable (docs/fidelity.md): {', '.join(result.changed_tests)}")
         if result.suspicious:
             console.print(f"{result.task}: {result.suspicious} passes look suspicious, see the verdicts")
 

@@ -104,7 +104,7 @@ class CorrectedReading:
         return [corrected.program_of(task, problem, solution) for solution in solutions]
 
     def changed_tests(self, task: Task, problems: Iterable[Problem]) -> tuple[str, ...]:
-        """See `Reading`: those that draw from an unseeded generator, where that decides over right solutions."""
+        """See `Reading`: those in which chance decides over right solutions."""
         if not task.is_executed:
             return ()
         changed = [problem.task_id for problem in problems if task.language.tests(problem) != problem.test]

@@ -33,6 +33,21 @@ _MORE_PACKAGES = """
     encoding/binary encoding/hex encoding/json errors hash/fnv io log maps math/big math/bits math/cmplx os reflect
     runtime slices sync sync/atomic unicode unicode/utf8
 """.split()  # noqa: SIM905
+# Go begins a walk over a map at a random place. Where a test hands over a map of several kinds of keys, the row's own
+# right solution depends on it and fails in a quarter of all runs (Go/95): one order of the keys must do.
+_OF_A_MAP = re.compile(
+    r"^(\s*assert\.Equal\()(true|false), (\w+\(map\[interface\{\}\]interface\{\}\{.*,.*\}\))\)$", re.MULTILINE
+)
+_IN_SOME_ORDER = """
+func inSomeOrder(want bool, answer func() bool) bool {
+    for i := 0; i < 99; i++ {
+        if answer() == want {
+            return want
+        }
+    }
+    return !want
+}
+"""
 _DECLARATIONS = (
     *("parameter_declaration", "variadic_parameter_declaration", "var_spec", "const_spec"),
     *("short_var_declaration", "range_clause"),
@@ -157,6 +172,11 @@ class Go(BraceLanguage):
         lacking = [name for name in paths if name in used and name not in {*own, *tested, *defined}]
         imports = "".join(f"    {_import(name, paths[name])}\n" for name in lacking)
         return setup + (f"import (\n{imports})\n" if imports else "") + decoded(data)
+
+    def tests(self, problem: Problem) -> str:
+        """The tests, with maps that are made anew until their keys come in an order that suits the answer."""
+        changed, count = _OF_A_MAP.subn(r"\1\2, inSomeOrder(\2, func() bool { return \3 }))", problem.test)
+        return changed + _IN_SOME_ORDER if count else problem.test
 
 
 def _parsed(text: str) -> Node:

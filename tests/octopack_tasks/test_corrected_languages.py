@@ -109,6 +109,22 @@ def test_javascript_needs_no_exports() -> None:
     assert solution(problem, f"\n```js\n{code}```").split() == expected.split()
 
 
+def test_typescript_keeps_the_types_that_are_used() -> None:
+    problem = row("typescript", "const f = (x: number): number => {\n", "f", test="f(1)\n")
+    code = (
+        "import { deepEqual as same } from 'assert'\nimport os from 'os'\n"
+        "interface Point { x: number }\ninterface Point { y?: number }\ntype Unused = Point[]\n"
+        "abstract class Base<T> { abstract get(): T }\n"
+        "function twice(x: number): number\nfunction twice(x: string): string\n"
+        "function twice(x: any): any { return x + x }\n"
+        "const f = <T extends Point>(x: number, p?: T): number => {\n"
+        "  same(1, 1); const b: Base<number> | undefined = undefined\n  return twice(x satisfies number)\n}\n"
+    )
+    kept = solution(problem, f"Here is it:\n```ts\n{code}console.log(f(1))\n```")
+    expected = code.replace("import os from 'os'\n", "").replace("type Unused = Point[]\n", "")
+    assert kept.split() == expected.split()
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -193,6 +209,17 @@ def test_rust_tests_that_draw_whole_numbers_are_seeded() -> None:
     assert PAPER.changed_tests(task, rows) == ()
     others = test.replace("0, 4", "b'a', b'z'")
     assert rust.tests(row("rust", "fn f() {\n", "f", test=others)) == others
+
+
+def test_go_tests_that_hand_over_a_map_do_not_depend_on_the_order_of_its_keys() -> None:
+    call = '    assert.Equal(false, F(map[interface{}]interface{}{"p": 1, "A": 2}))\n'
+    test = "func TestF(t *testing.T) {\n    assert := assert.New(t)\n%s}\n"
+    go = LANGUAGES["go"]
+    changed = go.tests(row("go", "func F() {\n", "F", test=test % call))
+    assert 'inSomeOrder(false, func() bool { return F(map[interface{}]interface{}{"p": 1, "A": 2}) }))' in changed
+    assert "func inSomeOrder(" in changed
+    for other in ("    assert.Equal(true, F(map[interface{}]interface{}{}))\n", '    assert.Equal(1, F("a", "b"))\n'):
+        assert go.tests(row("go", "func F() {\n", "F", test=test % other)) == test % other
 
 
 def test_a_helper_that_only_the_prompt_has_is_provided() -> None:
