@@ -58,7 +58,7 @@ _Ks = Annotated[
 ]
 _Sandbox = Annotated[Optional[str], typer.Option(help="auto, docker, bubblewrap or ray.", show_default="auto")]
 _Workers = Annotated[Optional[int], typer.Option(help="Programs judged at a time.", show_default="one a core")]
-_Cache = Annotated[bool, typer.Option("--cache/--no-cache", help="Whether verdicts may come from the cache.")]
+_Cache = Annotated[bool, typer.Option("--verdict-cache/--no-verdict-cache", help="Whether verdicts may come from the cache.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
