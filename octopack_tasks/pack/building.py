@@ -10,7 +10,7 @@ from typing import Any
 
 from octopack_tasks.errors import UserError
 from octopack_tasks.pack.sources import BugKind, SourceRow, read_source, write_whole
-from octopack_tasks.pack.wording import wording
+from octopack_tasks.pack.wording import rust_prompt, wording
 
 _HUMANEVAL_X = Path(__file__).parent / "resources" / "humaneval_x.yaml"
 
@@ -126,7 +126,7 @@ def build_row(
     words = wording(language, built, built["entry_point"], row.where)
     built.update(signature=words.signature, docstring=words.docstring, instruction=words.instruction(language))
     if language == "rust":
-        built["prompt"] = _rust_prompt(row.fields["prompt"], row.fields["declaration"], row.where)
+        built["prompt"] = rust_prompt(row.fields["prompt"], row.fields["declaration"], row.where)
     for text in (text for text in corrections.texts if text.task_id == built["task_id"]):
         # A row of that name in a pack of somebody else's says something else.
         for field in (field for field in text.fields if text.text in built.get(field, "")):
@@ -144,14 +144,6 @@ def entry_point_in(language: str, name: str) -> str:
         return name
     title = name.replace("_", " ").title().replace(" ", "")
     return title if language == "go" else title[:1].lower() + title[1:]
-
-
-def _rust_prompt(prompt: str, declaration: str, where: str) -> str:
-    """The documentation put into the declaration, above its last function."""
-    start = max(declaration.rfind("\nfn "), declaration.rfind("\npub fn "))
-    if start < 0:
-        raise UserError(f"{where}: field `declaration` has no line that begins with `fn` or `pub fn`")
-    return f"fn main(){{}}\n{declaration[:start]}\n{prompt.strip()}\n{declaration[start:].lstrip()}"
 
 
 def read_corrections(file: Path) -> Corrections:

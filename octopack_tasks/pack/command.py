@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional, cast
 
 import typer
 
 if TYPE_CHECKING:
+    from rich.progress import TaskID
+
     from octopack_tasks.pack.bugs import Proposal
+    from octopack_tasks.pack.trials import Report
 
 # ruff: noqa: UP045 - typer on Python 3.10 reads Optional only
 
@@ -21,6 +25,7 @@ def register(application: typer.Typer) -> None:
     application.add_typer(pack, name="pack")
     pack.command("prepare")(prepare)
     pack.command("build")(build)
+    pack.command("validate")(validate)
     pack.command("new")(new)
     pack.command("bug")(bug)
     pack.command("rows")(rows)
@@ -77,6 +82,78 @@ def build(
         typer.echo(f"{out / language}.jsonl: {rows} rows")
     for note in built.notes:
         typer.echo(f"note: {note}", err=True)
+
+
+def validate(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The pack: a folder of <language>.jsonl files.")],
+    languages: _Languages = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Only read the rows: run nothing.")] = False,
+    mutants: Annotated[int, typer.Option(min=0, help="Changes to each right solution that the tests must notice.")] = 3,
+    repeat: Annotated[int, typer.Option(min=1, help="How often right and buggy solutions run.")] = 3,
+    repeat_chance: Annotated[
+        int, typer.Option(min=1, help="The same where the code draws on chance: generators, clocks, unordered maps.")
+    ] = 15,
+    timeout: Annotated[float, typer.Option(min=0.1, help="CPU time of a program, in seconds.")] = 10.0,
+    sandbox: Annotated[Optional[str], typer.Option(help="auto, docker or bubblewrap.", show_default="auto")] = None,
+    workers: Annotated[Optional[int], typer.Option(min=1, help="Programs run at a time.")] = None,
+    cache: Annotated[
+        bool, typer.Option("--verdict-cache/--no-verdict-cache", help="Whether verdicts may come from the cache.")
+    ] = True,
+    show: Annotated[int, typer.Option(min=0, help="How many errors and warnings of each check are printed.")] = 10,
+    html: Annotated[Optional[Path], typer.Option(help="Write the whole report to this page.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole report as JSON instead.")] = False,
+) -> None:
+    """Check a pack: its rows, its languages against each other, its programs in a sandbox.
+
+    Right solutions must pass and buggy ones fail, as often as they run; tests must notice small changes to the right
+    solution. The exit code is 1 if there is an error among the findings.
+
+    Examples:
+        octopack pack validate my-pack
+
+        octopack pack validate my-pack --quick
+
+        octopack pack validate my-pack -l python --mutants 10 --html report.html
+    """
+    import json
+
+    from octopack_tasks.pack.findings import Severity
+    from octopack_tasks.pack.report import html_report, print_report
+    from octopack_tasks.pack.sources import write_whole
+    from octopack_tasks.pack.trials import Effort
+    from octopack_tasks.pack.validation import SandboxChoice, validate_pack
+
+    effort = None if quick else Effort(repeat, max(repeat, repeat_chance), mutants, timeout)
+    with _progress_bars() as report:
+        validation = validate_pack(folder, languages, effort, SandboxChoice(cast(Any, sandbox), workers, cache), report)
+    if html is not None:
+        write_whole({html: html_report(validation)})
+    if as_json:
+        typer.echo(json.dumps(validation.to_json(), indent=2))
+    else:
+        from rich.console import Console
+
+        # A file or a pipe has no width: names must not be cut there.
+        print_report(validation, Console(width=None if sys.stdout.isatty() else 160, highlight=False), show)
+    raise typer.Exit(1 if validation.count(Severity.ERROR) else 0)
+
+
+@contextmanager
+def _progress_bars() -> Iterator[Report]:
+    """A bar on standard error for everything that is being run."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        lines: dict[str, TaskID] = {}
+
+        def report(what: str, done: int, total: int) -> None:
+            if what not in lines or done == 0:
+                lines[what] = bars.add_task(what, total=total)
+            bars.update(lines[what], completed=done, total=total)
+
+        yield report
 
 
 def new(

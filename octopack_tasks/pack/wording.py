@@ -137,6 +137,39 @@ def _go(fields: Mapping[str, str], entry_point: str) -> Wording:
     return Wording(_lines(prompt)[-1].strip("{").strip(), _line_comments(prompt))
 
 
+def rust_prompt(prompt: str, declaration: str, where: str) -> str:
+    """The field `prompt` of a Rust row: the documentation put into the declaration, above its last function.
+
+    Args:
+        prompt: The same field of the source, which is the documentation alone.
+        declaration: The declaration.
+        where: Which row it is, for the message.
+
+    Raises:
+        UserError: The declaration has no function where the rule looks for it.
+    """
+    start = _last_rust_function(declaration)
+    if start < 0:
+        raise UserError(f"{where}: field `declaration` has no line that begins with `fn` or `pub fn`")
+    return f"{_RUST_MAIN}{declaration[:start]}\n{prompt.strip()}\n{declaration[start:].lstrip()}"
+
+
+def rust_documentation(prompt: str, declaration: str) -> str:
+    """The inverse of `rust_prompt`; other prompts are given back as they are."""
+    start = _last_rust_function(declaration)
+    before, after = f"{_RUST_MAIN}{declaration[:start]}\n", f"\n{declaration[start:].lstrip()}"
+    if start < 0 or not (prompt.startswith(before) and prompt.endswith(after)):
+        return prompt
+    return prompt[len(before) : -len(after)]
+
+
+_RUST_MAIN = "fn main(){}\n"
+
+
+def _last_rust_function(declaration: str) -> int:
+    return max(declaration.rfind("\nfn "), declaration.rfind("\npub fn "))
+
+
 def _rust(fields: Mapping[str, str], entry_point: str) -> Wording:
     documentation = []
     for line in fields["prompt"].split("\n"):

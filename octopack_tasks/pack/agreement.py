@@ -1,0 +1,172 @@
+"""What a problem says in one language and not in the others."""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import re
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from octopack_tasks.corrected import function_name
+from octopack_tasks.languages import get_language
+from octopack_tasks.languages.syntax import encoded, leaves, parse, text_of
+from octopack_tasks.pack.findings import Check, Finding, Severity
+from octopack_tasks.problems import Problem
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+# Below this share of common words two descriptions are taken to say different things.
+_SAME_WORDS = 0.5
+
+_NUMBERS = re.compile(r"integer|float|number|decimal")
+
+
+def agreement_findings(problems: Mapping[str, Sequence[Problem]]) -> Iterator[Finding]:
+    """What differs between the languages of a pack.
+
+    Args:
+        problems: The problems by language; those whose names end alike (`Go/7` and `Rust/7`) are the same one.
+    """
+    if len(problems) < 2:
+        return
+    same: dict[str, dict[str, Problem]] = defaultdict(dict)
+    for language, found in problems.items():
+        for problem in found:
+            same[_number(problem)][language] = problem
+    for number, by_language in same.items():
+        for language in problems:
+            if language not in by_language:
+                message = f"there is no problem {number!r} in {language}, which {', '.join(by_language)} have"
+                yield Finding(Check.MISSING, Severity.ERROR, language, number, "task_id", message)
+        if len(by_language) > 1:
+            for check in (_kinds, _function_names, _documentation, _examples, _tests):
+                yield from check(list(by_language.values()))
+
+
+def _number(problem: Problem) -> str:
+    return problem.task_id.rpartition("/")[2]
+
+
+def _finding(check: Check, severity: Severity, problem: Problem, field: str, message: str, detail: str = "") -> Finding:
+    return Finding(check, severity, problem.language, problem.task_id, field, message, detail)
+
+
+def _odd_ones(
+    problems: Sequence[Problem], value: Callable[[Problem], str | int]
+) -> Iterator[tuple[Problem, str | int, str | int]]:
+    """The problems whose value is not the usual one, with theirs and the usual one."""
+    values = [value(problem) for problem in problems]
+    usual = Counter(values).most_common(1)[0][0]
+    for problem, own in zip(problems, values, strict=True):
+        if own != usual:
+            yield problem, own, usual
+
+
+def _kinds(problems: Sequence[Problem]) -> Iterator[Finding]:
+    for field in ("bug_type", "failure_symptoms"):
+        for problem, own, usual in _odd_ones(problems, lambda each, field=field: getattr(each, field)):  # type: ignore[misc]
+            message = f"field `{field}` is {own!r}, in the other languages {usual!r}"
+            yield _finding(Check.KIND_DIFFERS, Severity.WARNING, problem, field, message)
+
+
+def _function_names(problems: Sequence[Problem]) -> Iterator[Finding]:
+    def plain(problem: Problem) -> str:
+        return function_name(problem).replace("_", "").lower()
+
+    for problem, _, usual in _odd_ones(problems, plain):
+        other = next(function_name(each) for each in problems if plain(each) == usual)
+        message = f"the function is `{function_name(problem)}`, in other languages `{other}`"
+        yield _finding(Check.NAME_DIFFERS, Severity.NOTE, problem, "entry_point", message)
+
+
+# --- documentation ----------------------------------------------------------------------------------------------------
+
+
+def _documentation(problems: Sequence[Problem]) -> Iterator[Finding]:
+    """Whether the prose says the same; examples are compared apart."""
+    prose = [_prose(problem) for problem in problems]
+    for problem, words in zip(problems, prose, strict=True):
+        others = [other for other, each in zip(prose, problems, strict=True) if each is not problem]
+        alike = statistics.median(_likeness(words, other) for other in others)
+        if alike < _SAME_WORDS:
+            message = f"the documentation shares {alike:.0%} of its words with that of other languages"
+            detail = f"here:  {' '.join(words)}\nthere: {' '.join(others[0])}"
+            yield _finding(Check.DOCSTRING_DIFFERS, Severity.WARNING, problem, "docstring", message, detail)
+
+
+def _prose(problem: Problem) -> list[str]:
+    name = function_name(problem)
+    lines = problem.docstring.split("\n")
+    is_example = [line.lstrip().startswith(">>>") or f"{name}(" in line.replace(" (", "(") for line in lines]
+    # What an example gives stands in the line after it.
+    kept = [
+        line
+        for index, line in enumerate(lines)
+        if not is_example[index] and not (index and is_example[index - 1] and lines[index - 1].lstrip()[:3] == ">>>")
+    ]
+    return re.findall(r"[a-z]+|\d+", " ".join(kept).lower())
+
+
+def _likeness(words: Sequence[str], others: Sequence[str]) -> float:
+    return difflib.SequenceMatcher(None, words, others, autojunk=False).ratio()
+
+
+def _examples(problems: Sequence[Problem]) -> Iterator[Finding]:
+    def examples(problem: Problem) -> int:
+        calls = re.findall(rf"(?<!\w){re.escape(function_name(problem))}\s*\(", problem.docstring)
+        return len(calls)
+
+    for problem, own, usual in _odd_ones(problems, examples):
+        message = f"the documentation calls the function {own} times, in other languages {usual} times"
+        yield _finding(Check.EXAMPLES_DIFFER, Severity.NOTE, problem, "docstring", message)
+
+
+# --- tests ------------------------------------------------------------------------------------------------------------
+
+
+def _tests(problems: Sequence[Problem]) -> Iterator[Finding]:
+    roots = {problem.task_id: _test_tree(problem) for problem in problems}
+
+    def calls(problem: Problem) -> int:
+        # By tokens, as in Rust's macros there are no nodes of calls.
+        tokens = [text_of(leaf) for leaf in leaves(roots[problem.task_id])]
+        name = function_name(problem)
+        return sum(token == name and follower == "(" for token, follower in itertools.pairwise(tokens))
+
+    for problem, own, usual in _odd_ones(problems, calls):
+        message = f"the tests call the function {own} times, in other languages {usual} times"
+        severity = (
+            Severity.WARNING if isinstance(own, int) and isinstance(usual, int) and own < usual else Severity.NOTE
+        )
+        yield _finding(Check.TESTS_DIFFER, severity, problem, "test", message)
+    values = [_numbers(roots[problem.task_id]) for problem in problems]
+    if len(problems) < 3:
+        return  # of two that differ, neither is the usual one
+    everywhere = Counter(number for found in values for number in found)
+    usual_numbers = {number for number, count in everywhere.items() if 2 * count > len(problems)}
+    for problem, found in zip(problems, values, strict=True):
+        lacking = sorted(usual_numbers - found, key=float)
+        own_numbers = sorted((n for n in found - {"0", "1"} if 2 * everywhere[n] < len(problems)), key=float)
+        if lacking and own_numbers:
+            message = (
+                f"the tests hold {', '.join(own_numbers)}, and lack {', '.join(lacking)}, which other languages have"
+            )
+            yield _finding(Check.TESTS_DIFFER, Severity.NOTE, problem, "test", message)
+
+
+def _test_tree(problem: Problem) -> Node:
+    return parse(get_language(problem.language).grammar, encoded(problem.test) + b"\n")
+
+
+def _numbers(root: Node) -> set[str]:
+    """The numbers in code, strings and comments apart, in one spelling."""
+    found = set()
+    for leaf in leaves(root):
+        match = re.match(r"\d+(?:\.\d+)?", text_of(leaf))
+        if match and _NUMBERS.search(leaf.type):
+            found.add(f"{float(match.group()):g}")
+    return found

@@ -1,0 +1,151 @@
+"""What the verdicts on a problem's programs say about the problem."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from octopack_tasks.pack.findings import Check, Finding, Severity
+from octopack_tasks.pack.trials import Outcomes, Setting, Start, Subject, Way
+from octopack_tasks.problems import Problem
+from sandboxes import Status, Verdict
+
+SLOW_SECONDS = 2.0
+"""CPU time of a right solution's tests above which a problem is called slow."""
+
+_SCENARIOS = {Start.DECLARATION: "fixtests", Start.PROMPT: "fixdocs, synthesize and explainsynthesize"}
+_STACK_OVERFLOW = re.compile(
+    r"RecursionError|StackOverflowError|stack overflow|overflowed its stack|Maximum call stack|goroutine stack exceeds",
+    re.IGNORECASE,
+)
+_SEGMENTATION_FAULT = (-11, 139)
+_DETAIL_CHARACTERS = 1500
+
+
+def behaviour_findings(outcomes: Outcomes) -> Iterator[Finding]:
+    """What is wrong with a problem, by the verdicts on its programs."""
+    yield from _right(outcomes)
+    yield from _buggy(outcomes)
+    yield from _tests(outcomes)
+    yield from _symptom(outcomes)
+
+
+def _finding(check: Check, severity: Severity, problem: Problem, field: str, message: str, detail: str = "") -> Finding:
+    return Finding(check, severity, problem.language, problem.task_id, field, message, detail)
+
+
+def _right(outcomes: Outcomes) -> Iterator[Finding]:
+    problem = outcomes.problem
+    by_start = {start: outcomes.of(Subject.RIGHT, Setting(start)) for start in Start}
+    together = [verdict for verdicts in by_start.values() for verdict in verdicts]
+    if any(len({verdict.passed for verdict in same}) == 2 for same in by_start.values()):
+        message = f"the right solution passes in {_share(together)} runs: {_statuses(together)}"
+        yield _finding(Check.FLAKY, Severity.ERROR, problem, "test", message, _evidence(together))
+    else:
+        yield from _unsolvable(outcomes)
+    slowest = max((verdict.run_seconds for verdict in together if verdict.passed), default=0.0)
+    if slowest > SLOW_SECONDS:
+        message = f"the right solution needs {slowest:.1f} s of CPU time"
+        yield _finding(Check.SLOW, Severity.WARNING, problem, "canonical_solution", message)
+
+
+def _unsolvable(outcomes: Outcomes) -> Iterator[Finding]:
+    problem = outcomes.problem
+    failing = [start for start in Start if not any(v.passed for v in outcomes.of(Subject.RIGHT, Setting(start)))]
+    for start in failing:
+        verdicts = outcomes.of(Subject.RIGHT, Setting(start))
+        is_cut = any(verdict.passed for verdict in outcomes.of(Subject.RIGHT, Setting(start, Way.UNCUT)))
+        corrected = any(verdict.passed for verdict in outcomes.of(Subject.RIGHT, Setting(start, Way.CORRECTED)))
+        field = "canonical_solution" if is_cut or len(failing) > 1 else start.value
+        if is_cut:
+            cause = "the reading `paper` cuts it off where it takes the function to end"
+        elif len(failing) > 1:
+            cause = f"it fails after declaration and prompt alike ({_statuses(verdicts)})"
+        else:
+            other = "prompt" if start is Start.DECLARATION else "declaration"
+            cause = f"it fails after the {start.value} ({_statuses(verdicts)}) and passes after the {other}"
+        remedy = "; the reading `corrected` accepts it" if corrected else ""
+        message = f"cannot be solved in {_SCENARIOS[start]}: {cause}{remedy}"
+        yield _finding(Check.UNSOLVABLE, Severity.ERROR, problem, field, message, _evidence(verdicts))
+
+
+def _buggy(outcomes: Outcomes) -> Iterator[Finding]:
+    problem = outcomes.problem
+    # Where not even the right solution passes, a failure says nothing.
+    verdicts = outcomes.of(Subject.BUGGY, outcomes.sound) or outcomes.of(Subject.BUGGY)
+    passed = sum(verdict.passed for verdict in verdicts)
+    if passed and passed == len(verdicts):
+        yield _finding(
+            Check.BUGGY_PASSES, Severity.ERROR, problem, "buggy_solution", "the buggy solution passes the tests"
+        )
+    elif passed:
+        message = f"the buggy solution passes in {_share(verdicts)} runs"
+        yield _finding(Check.FLAKY, Severity.ERROR, problem, "buggy_solution", message)
+
+
+def _tests(outcomes: Outcomes) -> Iterator[Finding]:
+    problem = outcomes.problem
+    if any(verdict.passed for verdict in outcomes.of(Subject.STOPPED)):
+        message = "a solution that fails at its first step passes: the tests do not call it, or do not notice"
+        yield _finding(Check.UNTESTED, Severity.ERROR, problem, "test", message)
+    changed = [
+        (trial.change, verdict)
+        for trial, verdict in outcomes.verdicts
+        if trial.subject is Subject.MUTANT and verdict.status is not Status.COMPILE_ERROR
+    ]
+    survivors = [change for change, verdict in changed if verdict.passed]
+    if survivors:
+        is_all = len(survivors) == len(changed) > 2
+        message = f"{len(survivors)} of {len(changed)} changes to the right solution pass: {survivors[0]}"
+        severity = Severity.ERROR if is_all else Severity.WARNING
+        yield _finding(Check.WEAK_TESTS, severity, problem, "test", message, "\n".join(survivors))
+
+
+def _symptom(outcomes: Outcomes) -> Iterator[Finding]:
+    problem, sound = outcomes.problem, outcomes.sound
+    verdicts = [] if sound is None else outcomes.of(Subject.BUGGY, sound)
+    if not problem.failure_symptoms or not verdicts or any(verdict.passed for verdict in verdicts):
+        return
+    observed = observed_symptom(verdicts[0])
+    if observed != problem.failure_symptoms:
+        is_built = verdicts[0].status is not Status.COMPILE_ERROR
+        message = f"the row says {problem.failure_symptoms!r}, but the bug gives: {observed}"
+        severity = Severity.NOTE if is_built else Severity.WARNING
+        yield _finding(Check.SYMPTOM, severity, problem, "failure_symptoms", message, _evidence(verdicts))
+
+
+def observed_symptom(verdict: Verdict) -> str:
+    """What a wrong program does, in the words of the rows, or in others where those have none."""
+    if verdict.status is Status.FAILED:
+        return "incorrect output"
+    if verdict.status is Status.COMPILE_ERROR:
+        return "a compile error, before any test"
+    if _STACK_OVERFLOW.search(verdict.stderr) or verdict.exit_code in _SEGMENTATION_FAULT:
+        return "stackoverflow"
+    if verdict.status is Status.TIMEOUT:
+        return "infinite loop"
+    if verdict.status is Status.MEMORY_LIMIT:
+        return "memory that grows without end"
+    if verdict.status is Status.OUTPUT_LIMIT:
+        return "output without end"
+    return "a crash"
+
+
+def _share(verdicts: Sequence[Verdict]) -> str:
+    return f"{sum(verdict.passed for verdict in verdicts)} of {len(verdicts)}"
+
+
+def _statuses(verdicts: Sequence[Verdict]) -> str:
+    counts = Counter(verdict.status.value for verdict in verdicts)
+    if len(counts) == 1:
+        return next(iter(counts))
+    return ", ".join(f"{status} {count}" for status, count in counts.most_common())
+
+
+def _evidence(verdicts: Sequence[Verdict]) -> str:
+    """Why the first failing one failed."""
+    failing = next((verdict for verdict in verdicts if not verdict.passed), None)
+    if failing is None:
+        return ""
+    return "\n".join(filter(None, (failing.detail, failing.stderr.strip()[-_DETAIL_CHARACTERS:])))
