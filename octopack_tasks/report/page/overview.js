@@ -1,0 +1,148 @@
+// The overview: what is missing, the scores with their intervals, a heat map for each run and task, kinds of bugs.
+
+function overview() {
+  forgetMaps();
+  const results = chosenResults({ withoutSamples: true });
+  return el("div", { class: "overview" }, notices(), scoreTable(results), legend(), runSections());
+}
+
+function notices() {
+  const shown = index.runs.filter((run) => !state.model || [state.model, state.vs].includes(run.label));
+  const notes = shown.flatMap((run) => [
+    ...(run.lacks.length ? [[run, `is not whole: ${brief(run.lacks)}`]] : []),
+    ...run.notes.map((note) => [run, note]),
+  ]);
+  if (!notes.length) return null;
+  const shownNotes = notes.slice(0, 6).map(([run, note]) => el("li", {}, outside(run.label, { class: "strong" }), " ", outside(note)));
+  return el("ul", { class: "notice", id: "notices" }, shownNotes, notes.length > 6 ? el("li", {}, `and ${notes.length - 6} more`) : null);
+}
+
+const brief = (phrases) =>
+  phrases.slice(0, 2).join("; ") + (phrases.length > 2 ? `; and ${plural(phrases.length - 2, "more task")}` : "");
+
+// --- scores --------------------------------------------------------------------------------------------------------
+
+const scoreAt = (result, k) => (result ? result.scores.find((score) => score[0] === k) : undefined);
+
+function scoreTable(results) {
+  const ks = [...new Set(results.flatMap((result) => result.scores.map((score) => score[0])))].sort((a, b) => a - b);
+  if (!ks.length) return el("p", { class: "empty" }, "No scores for this choice.");
+  const k = ks.includes(Number(state.k)) ? Number(state.k) : ks[0];
+  const languages = Object.keys(LANGUAGES).concat(results.map((result) => result.language))
+    .filter((name, at, list) => list.indexOf(name) === at && results.some((result) => result.language === name));
+  const lines = [];
+  for (const scenario of Object.keys(SCENARIOS))
+    for (const run of index.runs) {
+      const found = results.filter((result) => result.scenario === scenario && result.runData === run);
+      if (found.length) lines.push([scenario, run, found]);
+    }
+  const rowsOf = lines.map(([scenario, run, found], at) => {
+    const isFirst = at === 0 || lines[at - 1][0] !== scenario;
+    const of = (language) => found.find((result) => result.language === language);
+    const whole = languages.length > 1 && languages.every((name) => of(name) && !of(name).lacks.length && scoreAt(of(name), k));
+    const mean = whole ? languages.reduce((sum, name) => sum + scoreAt(of(name), k)[1], 0) / languages.length : null;
+    const settings = [...new Set(found.map((result) => result.settings))].join("; ");
+    return el("tr", { class: isFirst ? "first" : "" },
+      el("th", { scope: "row" },
+        el("span", { class: "task" }, isFirst ? named(SCENARIOS, scenario) : ""),
+        outside(run.label, { class: "model" }),
+        found.some((result) => result.lacks.length) ? el("span", { class: "badge", title: plain(run.lacks.join("\n")) }, "not whole") : null,
+        outside(settings, { class: "settings" })),
+      languages.map((name) => scoreCell(of(name), k)),
+      el("td", { class: "mean", title: mean === null ? "A mean needs whole results in all languages of this table" : "" }, percent(mean)));
+  });
+  const choice = ks.length > 1
+    ? el("div", { class: "segments", role: "group", "aria-label": "k" }, ks.slice(0, 12).map((each) =>
+        el("button", { type: "button", "aria-pressed": String(each === k), onclick: () => go({ k: each === ks[0] ? "" : String(each) }, { instead: true }) }, `pass@${each}`)))
+    : null;
+  return el("section", { class: "scores" },
+    el("div", { class: "head" }, el("h2", {}, `pass@${k}`, el("span", { class: "dim" }, " in percent, with 95 % interval over problems")), choice),
+    el("div", { class: "scroll" }, el("table", {},
+      el("thead", {}, el("tr", {}, el("td", {}), languages.map((name) => el("th", { scope: "col" }, named(LANGUAGES, name))), el("th", { scope: "col" }, "Mean"))),
+      el("tbody", {}, rowsOf))));
+}
+
+function scoreCell(result, k) {
+  const score = scoreAt(result, k);
+  if (!score) return el("td", { class: "none" }, "–");
+  const [, value, , low, high] = score;
+  const bar = el("span", { class: "bar" }, el("i", { class: "value" }), low === null ? null : el("i", { class: "interval" }));
+  bar.children[0].style.width = `${100 * value}%`;
+  if (low !== null) {
+    bar.children[1].style.left = `${100 * low}%`;
+    bar.children[1].style.width = `${100 * (high - low)}%`;
+  }
+  const partly = result.lacks.length > 0;
+  const title = [
+    low === null ? "" : `${percent(low)} to ${percent(high)}`,
+    result.problems ? plural(result.problems, "problem") : "", ...result.lacks, result.suspicious ? `${result.suspicious} passes look suspicious` : "",
+  ].filter(Boolean).join("\n");
+  return el("td", { class: partly ? "partly" : "", title: plain(title) }, el("span", { class: "number" }, percent(value), partly ? "*" : ""), bar);
+}
+
+function legend() {
+  const scale = el("span", { class: "scale", "aria-hidden": "true" });
+  const words = state.vs
+    ? [outside(state.model), " better", scale, outside(state.vs), " better"]
+    : ["no sample passed", scale, "all passed"];
+  return el("div", { class: "legend" }, el("span", { class: "scale-words" }, words),
+    el("div", { class: "segments", role: "group", "aria-label": "Order of problems" }, [["", "by number"], ["hard", "hardest first"]].map(([value, label]) =>
+      el("button", { type: "button", "aria-pressed": String(state.sort === value), onclick: () => go({ sort: value }, { instead: true }) }, label))));
+}
+
+// --- runs and tasks ------------------------------------------------------------------------------------------------
+
+function runSections() {
+  const results = chosenResults();
+  const sections = [];
+  for (const run of index.runs) {
+    if (state.vs && run.label !== state.model) continue;
+    for (const scenario of Object.keys(SCENARIOS)) {
+      const found = results.filter((result) => result.runData === run && result.scenario === scenario);
+      if (!found.length) continue;
+      const others = state.vs ? found.map((result) => resultOf(state.vs, result.task)).filter(Boolean) : null;
+      sections.push(el("section", { class: "run" },
+        el("h2", {}, named(SCENARIOS, scenario), el("span", { class: "dim" }, " · ", outside(run.label), state.vs ? [" against ", outside(state.vs)] : null)),
+        heatMap(found, others), outcomeBars(found), state.vs ? null : bugTable(found)));
+    }
+  }
+  return sections;
+}
+
+function outcomeBars(results) {
+  const lines = results.map((result) => {
+    const counts = new Map();
+    for (const cell of result.cells) for (const outcome of cell.outcomes) add(counts, outcome);
+    const total = [...counts.values()].reduce((sum, value) => sum + value, 0);
+    const order = Object.keys(OUTCOMES).filter((name) => counts.has(name));
+    const bar = el("div", { class: "outcomes" }, order.map((name) => {
+      const share = counts.get(name) / total;
+      const piece = el("button", {
+        type: "button", class: `piece ${outcomeClass(name)}`, title: `${outcomeName(name)}: ${count(counts.get(name))} (${percent(share)} %)`,
+        "aria-label": `${outcomeName(name)}: ${counts.get(name)}`,
+        onclick: () => go({ task: result.scenario, lang: result.language, verdict: name, model: result.runData.label, ...NOWHERE }),
+      });
+      piece.style.flexGrow = String(counts.get(name));
+      return piece;
+    }));
+    return [el("span", { class: "label" }, named(LANGUAGES, result.language)), bar, el("span", { class: "total" }, count(total))];
+  });
+  const there = new Set(results.flatMap((result) => result.cells.flatMap((cell) => cell.outcomes)));
+  const key = Object.keys(OUTCOMES).filter((name) => there.has(name)).map((name) => el("span", {}, outcomeMark(name), " ", outcomeName(name)));
+  return el("details", { class: "more", open: true }, el("summary", {}, "How the samples ended"),
+    el("div", { class: "bars" }, lines), el("div", { class: "key" }, key));
+}
+
+function bugTable(results) {
+  const kinds = [...new Set(results.flatMap((result) => Object.keys(result.bugTypes)))].sort(naturally);
+  if (kinds.length < 2) return null;
+  return el("details", { class: "more" }, el("summary", {}, "pass@1 by kind of bug"),
+    el("div", { class: "scroll" }, el("table", { class: "bugs" },
+      el("thead", {}, el("tr", {}, el("td", {}), results.map((result) => el("th", { scope: "col" }, named(LANGUAGES, result.language))))),
+      el("tbody", {}, kinds.map((kind) => el("tr", {},
+        el("th", { scope: "row" }, el("a", { href: address({ ...NOWHERE, bug: kind }) }, outside(kind))),
+        results.map((result) => {
+          const values = result.bugTypes[kind];
+          return el("td", { title: values ? plural(values[0], "problem") : "" }, values ? percent(values[1]) : "–");
+        })))))));
+}
