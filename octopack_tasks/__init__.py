@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from octopack_tasks.descriptions import Missing, join_descriptions, read_descriptions
 from octopack_tasks.errors import UserError
-from octopack_tasks.languages import LANGUAGES, Language, get_language
+from octopack_tasks.languages import LANGUAGES, PAPER_LANGUAGES, Language, get_language
 from octopack_tasks.problems import HUB_DATASET, STARTER_PACK, Problem, ProblemSet, dataset_name, load_problems
 from octopack_tasks.prompts import (
     CHAT,
@@ -47,6 +47,7 @@ __all__ = [
     "HUB_DATASET",
     "LANGUAGES",
     "PAPER_FORMATS",
+    "PAPER_LANGUAGES",
     "STARTER_PACK",
     "TASKS",
     "Language",

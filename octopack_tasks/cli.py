@@ -59,7 +59,7 @@ def application() -> typer.Typer:
 
 def register(app: typer.Typer) -> None:
     """Add the benchmark's own commands to `app`."""
-    tasks = typer.Typer(help="The 30 tasks and their prompts.", no_args_is_help=True)
+    tasks = typer.Typer(help="The tasks and their prompts.", no_args_is_help=True)
     app.add_typer(tasks, name="tasks")
     tasks.command("list")(list_tasks)
     tasks.command("show")(show_task)
@@ -78,7 +78,7 @@ _Dataset = Annotated[
 
 
 def list_tasks() -> None:
-    """List the 30 tasks and the groups.
+    """List the tasks and the groups.
 
     Example: octopack tasks list
     """

@@ -203,7 +203,7 @@ def _diff(row: Row, facts: _Facts) -> Iterator[str]:
 
 def _exec_params(row: Row, facts: _Facts) -> Iterator[str]:
     execution = get_language(row["name"]).execution
-    ours = dataclasses.asdict(execution)
+    ours = None if execution is None else dataclasses.asdict(execution)
     yield from _same("parameters", ours, dict(row["parameters"]))
 
 

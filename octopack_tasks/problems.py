@@ -16,6 +16,8 @@ from typing import Any, overload
 from octopack_tasks.errors import UserError
 
 HUB_DATASET = "bigcode/humanevalpack"
+HUB_LANGUAGES = ("python", "cpp", "js", "java", "go", "rust")
+"""The languages that it has rows in."""
 STARTER_PACK = "starter"
 DATASET_VARIABLE = "OCTOPACK_DATASET"
 
@@ -46,7 +48,7 @@ class Problem:
     """One problem in one language: a row of HumanEvalPack.
 
     Attributes:
-        language: Name of its language (`python`, `cpp`, `js`, `java`, `go`, `rust`).
+        language: Name of its language, such as `python` (`octopack_tasks.LANGUAGES`).
         task_id: Its name, such as `Python/0`.
         prompt: Imports, declaration and documentation: what a model completes.
         declaration: The same without the documentation.
@@ -212,7 +214,7 @@ def load_problems(language: str, dataset: str | os.PathLike[str] | None = None) 
     """Load the problems of a language.
 
     Args:
-        language: Name of the language (`python`, `cpp`, `js`, `java`, `go`, `rust`).
+        language: Name of the language, such as `python` (`octopack_tasks.LANGUAGES`).
         dataset: A folder of `<language>.jsonl` files, `starter` (built in), or the name of a dataset on the hub
             with HumanEvalPack's columns. None: see `dataset_name`.
 
@@ -226,6 +228,8 @@ def load_problems(language: str, dataset: str | os.PathLike[str] | None = None) 
         rows = _rows_of_folder(Path(name).expanduser(), language, name)
     elif _looks_like_a_path(name):
         raise UserError(f"no folder {name!r}. {_ADVICE}")
+    elif name == HUB_DATASET and language not in HUB_LANGUAGES:
+        raise UserError(f"{name} has no rows in {language!r}, only in {', '.join(HUB_LANGUAGES)}. {_ADVICE}")
     else:
         rows = _rows_of_hub(name, language)
     return _checked(language, name, rows)

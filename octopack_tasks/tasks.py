@@ -1,4 +1,4 @@
-"""A task is a scenario in a language; the registry of the 30 names, and the groups."""
+"""A task is a scenario in a language; the registry of their names, the paper's 30 first, and the groups."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 
 from octopack_tasks.descriptions import Missing, join_descriptions, read_descriptions
 from octopack_tasks.errors import UserError
-from octopack_tasks.languages import LANGUAGES, Assembled, Language, with_tests
+from octopack_tasks.languages import LANGUAGES, PAPER_LANGUAGES, Assembled, Language, with_tests
 from octopack_tasks.problems import Problem, ProblemSet, load_problems
 from octopack_tasks.prompts import (
     DEFAULT_FORMAT,
@@ -27,7 +27,7 @@ from sandboxes import Program
 
 @dataclass(frozen=True)
 class Task:
-    """One of the 30 tasks: the path of a sample from a problem to a program, each step a pure function.
+    """One of the tasks: the path of a sample from a problem to a program, each step a pure function.
 
     `prompt` -> (a model's completion) -> `solution` -> `program` -> (a sandbox's verdict).
 
@@ -182,13 +182,17 @@ class Task:
             )
 
 
+_ADDED = tuple(name for name in LANGUAGES if name not in PAPER_LANGUAGES)
+
 TASKS: dict[str, Task] = {
     task.name: task
-    for task in (Task(scenario, language) for scenario in SCENARIOS.values() for language in LANGUAGES.values())
+    for languages in (PAPER_LANGUAGES, _ADDED)
+    for task in (Task(scenario, LANGUAGES[name]) for scenario in SCENARIOS.values() for name in languages)
 }
 
 
 def _groups() -> dict[str, tuple[str, ...]]:
+    """The paper's groups have the paper's languages; each language has groups of its own."""
     families = {
         "humanevalpack": tuple(SCENARIOS),
         "humanevalfix": ("fixtests", "fixdocs"),
@@ -196,12 +200,16 @@ def _groups() -> dict[str, tuple[str, ...]]:
     }
     groups: dict[str, tuple[str, ...]] = {}
     for family, scenarios in families.items():
-        groups[family] = tuple(f"humaneval{scenario}-{language}" for scenario in scenarios for language in LANGUAGES)
+        groups[family] = _names(scenarios, PAPER_LANGUAGES)
         for language in LANGUAGES:
-            groups[f"{family}-{language}"] = tuple(f"humaneval{scenario}-{language}" for scenario in scenarios)
+            groups[f"{family}-{language}"] = _names(scenarios, (language,))
     for scenario in SCENARIOS:
-        groups[f"humaneval{scenario}"] = tuple(f"humaneval{scenario}-{language}" for language in LANGUAGES)
+        groups[f"humaneval{scenario}"] = _names((scenario,), PAPER_LANGUAGES)
     return groups
+
+
+def _names(scenarios: Iterable[str], languages: Iterable[str]) -> tuple[str, ...]:
+    return tuple(f"humaneval{scenario}-{language}" for scenario in scenarios for language in languages)
 
 
 GROUPS: dict[str, tuple[str, ...]] = _groups()

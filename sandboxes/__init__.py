@@ -1,4 +1,4 @@
-"""Run untrusted programs in six languages safely and fast.
+"""Run untrusted programs safely and fast.
 
 with open_sandbox(languages=["python"]) as sandbox:
 [verdict] = sandbox.run([Program("python", "assert 1 + 1 == 2")])

@@ -3,8 +3,8 @@
 #   scripts/system-packages.sh demo|test
 set -euo pipefail
 
-languages=(g++ libboost-dev libssl-dev lld nodejs default-jdk-headless golang-go golang-github-stretchr-testify-dev
-           rustc cargo librust-regex-dev librust-aho-corasick-dev librust-memchr-dev librust-md5-dev
+languages=(g++ libboost-dev libssl-dev lld nodejs node-typescript default-jdk-headless
+           golang-go golang-github-stretchr-testify-dev rustc cargo librust-regex-dev librust-aho-corasick-dev librust-memchr-dev librust-md5-dev
            librust-rand-dev python3-numpy)
 case "${1:-}" in
   demo)

@@ -2,7 +2,7 @@
 
     python -m octopack_tasks.harnesses.bigcode main.py --tasks humanevalfixtests-python --prompt octocoder ...
 
-runs the harness's own `main.py` after `register` has put our 30 tasks in the place of its own. The problems are those
+runs the harness's own `main.py` after `register` has put our tasks in the place of its own. The problems are those
 of `OCTOPACK_DATASET`, by default bigcode/humanevalpack. What its implementation gets wrong is listed in
 docs/fidelity.md; of that, explainsynthesize works here for Go and Rust, and a `--limit_start` pairs samples with the
 right tests.

@@ -1,4 +1,4 @@
-"""The 30 tasks for Inspect: `inspect eval octopack_tasks/humanevalfixtests-python --model ... -T n_samples=20`.
+"""The tasks for Inspect: `inspect eval octopack_tasks/humanevalfixtests-python --model ... -T n_samples=20`.
 
 inspect_ai finds this module by its entry point group. Programs run on our sandboxes, from a scorer: one pool for all
 tasks, fed by as many samples as Inspect has in flight.
@@ -151,7 +151,7 @@ def _register(name: str) -> Any:
         reading: str = "paper",
         sandbox: str | None = None,
     ) -> InspectTask:
-        """One of the 30 tasks.
+        """One of the tasks.
 
         Args:
             prompt: Prompt format; `chat` for models that can continue a message.

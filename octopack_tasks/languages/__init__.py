@@ -10,12 +10,15 @@ from octopack_tasks.languages.java import Java
 from octopack_tasks.languages.js import JavaScript
 from octopack_tasks.languages.python import Python
 from octopack_tasks.languages.rust import Rust
+from octopack_tasks.languages.typescript import TypeScript
 
-__all__ = ["LANGUAGES", "Assembled", "Execution", "Language", "get_language", "with_tests"]
+__all__ = ["LANGUAGES", "PAPER_LANGUAGES", "Assembled", "Execution", "Language", "get_language", "with_tests"]
 
 LANGUAGES: dict[str, Language] = {
-    language.name: language for language in (Python(), Cpp(), JavaScript(), Java(), Go(), Rust())
+    language.name: language for language in (Python(), Cpp(), JavaScript(), Java(), Go(), Rust(), TypeScript())
 }
+PAPER_LANGUAGES = tuple(name for name, language in LANGUAGES.items() if language.execution is not None)
+"""The languages of HumanEvalPack, which the paper's tasks, groups and scores are about."""
 
 
 def get_language(name: str) -> Language:

@@ -49,7 +49,7 @@ class Language(ABC):
         extension: File extension, without the dot.
         fence: Info string of its fenced code blocks in Markdown.
         stop_words: Strings that end a completion.
-        execution: How the reference runs it.
+        execution: How the reference runs it; None: the paper does not have it.
         definition: Regular expression that finds the definition of a function; `{name}` stands for its name.
         grammar: Its syntax, for the reading `corrected`.
     """
@@ -59,7 +59,7 @@ class Language(ABC):
     extension: ClassVar[str]
     fence: ClassVar[str]
     stop_words: ClassVar[tuple[str, ...]] = ()
-    execution: ClassVar[Execution]
+    execution: ClassVar[Execution | None]
     definition: ClassVar[str]
     grammar: ClassVar[Grammar]
 

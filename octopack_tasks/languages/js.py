@@ -13,19 +13,20 @@ from octopack_tasks.problems import Problem
 if TYPE_CHECKING:
     from tree_sitter import Node
 
-_FUNCTIONS = ("function_declaration", "generator_function_declaration", "class_declaration")
+FUNCTIONS = ("function_declaration", "generator_function_declaration", "class_declaration")
 _VARIABLES = ("lexical_declaration", "variable_declaration")
 
 
-def _names(node: Node) -> Iterator[str]:
-    if node.type in _FUNCTIONS:
+def names(node: Node) -> Iterator[str]:
+    """The names that a top-level node defines."""
+    if node.type in FUNCTIONS:
         yield from field_names(node, "name")
     elif node.type in _VARIABLES:
         for declarator in node.children_by_field_name("declarator") or node.named_children:
             yield from _bindings(declarator.child_by_field_name("name"))
     elif node.type == "export_statement":
         for child in node.named_children:
-            yield from _names(child)
+            yield from names(child)
     elif node.type == "expression_statement" and node.named_children:
         assigned = node.named_children[0].child_by_field_name("left")
         if assigned is not None:
@@ -40,7 +41,7 @@ def _bindings(pattern: Node | None) -> Iterator[str]:
 
 def _bound(node: Node) -> Iterator[str]:
     """Variables and parameters of functions; at the top level they are names."""
-    for function in descendants(node, *_FUNCTIONS, "function_expression", "arrow_function", "method_definition"):
+    for function in descendants(node, *FUNCTIONS, "function_expression", "arrow_function", "method_definition"):
         for field in ("parameters", "parameter"):
             yield from _bindings(function.child_by_field_name(field))
         for declarator in descendants(function, "variable_declarator"):
@@ -48,7 +49,7 @@ def _bound(node: Node) -> Iterator[str]:
 
 
 def _signature(node: Node) -> str:
-    return "" if node.type == "expression_statement" else ",".join(_names(node))
+    return "" if node.type == "expression_statement" else ",".join(names(node))
 
 
 class JavaScript(BraceLanguage):
@@ -59,7 +60,7 @@ class JavaScript(BraceLanguage):
     extension = "js"
     fence = "javascript"
     execution = Execution("javascript", timeout=10, num_workers=4)
-    grammar = Grammar("tree_sitter_javascript", _names, _signature, _bound)
+    grammar = Grammar("tree_sitter_javascript", names, _signature, _bound)
     definition = r"(\bfunction\s*\*?\s*{name}\s*\(|\b{name}\s*=\s*(async\b|function\b|\(|\w+\s*=>))"
 
     def items(self, text: str) -> list[Item]:

@@ -82,12 +82,14 @@ class Grammar:
         names: The names that a top-level node defines.
         signature: See `Item`.
         bound: The variables and parameters of the functions in a node: to use one is not to use an item of that name.
+        dialect: Which of the package's grammars it is, where that has several.
     """
 
     module: str
     names: Callable[[Node], Iterable[str]]
     signature: Callable[[Node], str]
     bound: Callable[[Node], Iterable[str]]
+    dialect: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,17 +104,17 @@ NO_FRAME = Frame()
 
 
 @functools.cache
-def _language(module: str) -> object:
+def _language(module: str, dialect: str) -> object:
     from tree_sitter import Language
 
-    return Language(importlib.import_module(module).language())
+    return Language(getattr(importlib.import_module(module), f"language_{dialect}" if dialect else "language")())
 
 
 def parse(grammar: Grammar, data: bytes) -> Node:
     """The root of the syntax tree."""
     from tree_sitter import Parser
 
-    return Parser(_language(grammar.module)).parse(data).root_node  # type: ignore[arg-type]
+    return Parser(_language(grammar.module, grammar.dialect)).parse(data).root_node  # type: ignore[arg-type]
 
 
 def encoded(text: str) -> bytes:

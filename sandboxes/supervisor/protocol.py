@@ -15,7 +15,8 @@ from typing import Any, BinaryIO
 
 PROTOCOL_VERSION = 1
 
-LANGUAGES = ("python", "cpp", "js", "java", "go", "rust")
+LANGUAGES = ("python", "cpp", "js", "java", "go", "rust", "typescript")
+"""A language has a file of its name in `supervisor/languages` and one in `sandboxes/toolchains`."""
 
 
 class Status(str, enum.Enum):
@@ -134,14 +135,9 @@ class Verdict:
         return cls(**{**values, "status": Status(values["status"]), "suspicious": tuple(values["suspicious"])})
 
 
-DEFAULT_LIMITS = {
-    "python": Limits(cpu_seconds=10),
-    "cpp": Limits(cpu_seconds=60),
-    "js": Limits(cpu_seconds=10),
-    "java": Limits(cpu_seconds=10),
-    "go": Limits(cpu_seconds=20),
-    "rust": Limits(cpu_seconds=300),
-}
+_OTHER_LIMITS = {"cpp": Limits(cpu_seconds=60), "go": Limits(cpu_seconds=20), "rust": Limits(cpu_seconds=300)}
+
+DEFAULT_LIMITS = {language: _OTHER_LIMITS.get(language, Limits()) for language in LANGUAGES}
 """What a program gets that asks for nothing: the reference's time limits, as CPU time."""
 
 

@@ -55,6 +55,11 @@ _TEMPLATES = {
         "        assert_eq!(add(1, 2), 3);\n    }\n}\n",
         "    ",
     ),
+    "typescript": (
+        "{declarations}\nconst add = (a: number, b: number): number => {{\n{body}\n  return a + b\n}}\n",
+        "const testAdd = () => {\n  console.assert(add(1, 2) === 3)\n}\n\ntestAdd()\n",
+        "  ",
+    ),
 }
 
 

@@ -20,7 +20,7 @@ SOURCES = {
 
 CASES = [("python", source) for source in SOURCES] + [
     (language, source)
-    for language in ("cpp", "js", "java", "go", "rust")
+    for language in ("cpp", "js", "java", "go", "rust", "typescript")
     for source in ("NUL bytes", "nothing", "a lone surrogate")
 ]
 

@@ -46,6 +46,17 @@ BOMBS = {
         + " + ".join(["A"] * 2000)
         + "; }",
     ),
+    "typescript endless type": (
+        "typescript",
+        "type Count<T extends any[], N> = T['length'] extends N ? T : Count<[...T, 1], N>\nconst huge: Count<[], 1000000> = 1",
+    ),
+    "typescript doubling unions": (
+        "typescript",
+        "".join(f"type U{n} = `${{U{n - 1}}}${{U{n - 1}}}`\n" for n in range(1, 12))
+        + "type U0 = 'a' | 'b' | 'c'\nconst huge: U11 = 1",
+    ),
+    "typescript deep nesting": ("typescript", "const deep: string = " + "[" * 20000 + "]" * 20000),
+    "typescript many errors": ("typescript", "const x: string = 1\n" * 20000),
 }
 
 
@@ -60,6 +71,11 @@ READS = {
     "cpp assembler": ("cpp", 'asm(".incbin \\"/etc/shadow\\"");'),
     "cpp embed": ("cpp", '#include "HOST"'),
     "go embed": ("go", 'import _ "embed"\n//go:embed /etc/shadow\nvar secret string'),
+    "typescript reference": ("typescript", '/// <reference path="/etc/shadow" />'),
+    "typescript import": (
+        "typescript",
+        "import '/etc/shadow'\nimport secret = require('HOST')\nconst s: string = secret",
+    ),
     "rust include_str": ("rust", 'const SECRET: &str = include_str!("/etc/shadow");'),
     "rust include_bytes of the host": ("rust", 'const SECRET: &[u8] = include_bytes!("HOST");'),
 }

@@ -13,6 +13,7 @@ CODE = {
         "down(0);",
     ),
     "js": ("const down = (n) => down(n + 1) + 1", "down(0)"),
+    "typescript": ("const down = (n: number): number => down(n + 1) + 1", "down(0)"),
     "java": ("class Down { static int down(int n) { return down(n + 1) + 1; } }", "Down.down(0);"),
     "go": ("func down(n int) int { return down(n + 1) + 1 }", "down(0)"),
     "rust": ("fn down(n: u64) -> u64 { std::hint::black_box(down(std::hint::black_box(n + 1))) + 1 }", "down(0);"),

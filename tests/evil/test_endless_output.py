@@ -10,6 +10,7 @@ CODE = {
     "python": "import sys\nwhile True:\n    sys.stdout.write('x' * 65536)",
     "cpp": 'for (;;) puts("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");',
     "js": "for (;;) require('fs').writeSync(1, 'x'.repeat(65536))",
+    "typescript": "for (;;) require('fs').writeSync(1, 'x'.repeat(65536))",
     "java": 'while (a != 7) System.out.println("x".repeat(65536));',
     "go": 'for { fmt.Println(strings.Repeat("x", 65536)) }',
     "rust": "loop { use std::io::Write; let _ = std::io::stderr().write_all(&[120u8; 65536]); }",

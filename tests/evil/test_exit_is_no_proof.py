@@ -66,6 +66,15 @@ BODIES = {
     ),
     "js uncaught": ("js", "process.on('uncaughtException', () => process.exit(0))\nthrow 1", ""),
     "js exec": ("js", "require('child_process').execFileSync('/bin/true')\nprocess.kill(process.pid, 'SIGKILL')", ""),
+    "typescript process.exit": ("typescript", "process.exit(0)", ""),
+    "typescript import of exit": ("typescript", "leave(0)", "import { exit as leave } from 'process'"),
+    "typescript top-level return": ("typescript", "", "return"),
+    "typescript open namespace": ("typescript", "", "namespace Never {"),
+    "typescript exit handler": (
+        "typescript",
+        "process.on('exit', () => { process.exitCode = 0; process.reallyExit(0) })\nreturn -1",
+        "",
+    ),
     "java System.exit": ("java", "System.exit(0);", ""),
     "java halt": ("java", "Runtime.getRuntime().halt(0);", ""),
     "java shutdown hook": (

@@ -58,6 +58,10 @@ CODE = {
         "js",
         "for (let fd = 3; fd < 64; fd++) { try { require('fs').writeSync(fd, 'passed') } catch (e) { } }\nprocess.reallyExit(0)",
     ),
+    "typescript writes to every descriptor": (
+        "typescript",
+        "for (let fd = 3; fd < 64; fd++) { try { require('fs').writeSync(fd, 'passed') } catch (e) { } }\nprocess.reallyExit(0)",
+    ),
     "cpp writes to every descriptor": (
         "cpp",
         'for (int fd = 3; fd < 64; fd++) (void) !write(fd, "passed", 6);\n_exit(0);',

@@ -26,6 +26,11 @@ CODE = {
     "js console.assert": ("js", "return -1", "console.assert = () => {}"),
     "js console": ("js", "return -1", "globalThis.console = new Proxy({}, {get: () => () => {}})"),
     "js valueOf": ("js", "return {valueOf: () => 3, toString: () => '3'}", ""),
+    "typescript console.assert": ("typescript", "return -1", "console.assert = () => {}"),
+    "typescript console": ("typescript", "return -1", "const console: any = { assert() {} }"),
+    "typescript valueOf": ("typescript", "return ({ valueOf: () => 3 }) as any", ""),
+    "typescript prototype": ("typescript", "", "(Array.prototype as any).includes = () => true"),
+    "typescript Object.is": ("typescript", "", "(Object as { is: any }).is = () => true"),
     "go assertions": ("go", "return -1", "type T = testing.T\nfunc init() { recover() }"),
     "rust assert_eq": (
         "rust",

@@ -10,6 +10,7 @@ CODE = {
     "python": "hoard = []\nwhile True:\n    hoard.append(bytearray(b'x' * (16 << 20)))",
     "cpp": "std::vector<char*> hoard;\nfor (;;) { char* p = (char*) malloc(1 << 24); if (!p) abort(); memset(p, 1, 1 << 24); hoard.push_back(p); }",
     "js": "const hoard = []\nfor (;;) hoard.push(Buffer.alloc(1 << 24, 1))",
+    "typescript": "const hoard: Buffer[] = []\nfor (;;) hoard.push(Buffer.alloc(1 << 24, 1))",
     "java": "List<byte[]> hoard = new ArrayList<>();\nwhile (a != 7) { byte[] p = new byte[1 << 24]; Arrays.fill(p, (byte) 1); hoard.add(p); }",
     "go": "hoard := [][]byte{}\nfor a != 7 { p := make([]byte, 1<<24); for i := range p { p[i] = 1 }; hoard = append(hoard, p) }",
     "rust": "let mut hoard = Vec::new();\nloop { hoard.push(vec![1u8; 1 << 24]); if hoard.len() == usize::MAX { break; } }",

@@ -26,6 +26,9 @@ if (fork() == 0) {
     "js": """
 require('child_process').spawn('sleep', ['1000'], {detached: true, stdio: 'ignore'}).unref()
 """,
+    "typescript": """
+require('child_process').spawn('sleep', ['1000'], {detached: true, stdio: 'ignore'}).unref()
+""",
     "java": """
 new ProcessBuilder("setsid", "sleep", "1000").start();
 """,

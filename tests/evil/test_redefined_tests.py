@@ -21,6 +21,13 @@ CODE = {
     "cpp #define main": ("cpp", "return -1;", "int main() { return 0; }\n#define main ignored"),
     "cpp #define add": ("cpp", "return -1;", "#define if(x) if (false)"),
     "js eval": ("js", "return -1", "const testAdd2 = () => {}\nglobalThis.testAdd = () => {}"),
+    "typescript declared test": ("typescript", "return -1", "declare function testAdd(): void"),
+    "typescript exported test": ("typescript", "return -1", "exports.testAdd = () => {}"),
+    "typescript global test": (
+        "typescript",
+        "return -1",
+        "declare global { var testAdd: any }\nglobalThis.testAdd = () => {}",
+    ),
     "go second test": (
         "go",
         "return -1",

@@ -10,6 +10,7 @@ CODE = {
     "python": "import time\ntime.sleep(1e6)",
     "cpp": "sleep(1000000);",
     "js": "Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)",
+    "typescript": "Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)",
     "java": "Thread.sleep(1000000000L);",
     "go": "time.Sleep(1000 * time.Hour)",
     "rust": "std::thread::sleep(std::time::Duration::from_secs(1000000));",

@@ -8,6 +8,7 @@ CODE = {
     "python": "import sys\nassert sys.stdin.read() == ''",
     "cpp": "if (getchar() != EOF) abort();",
     "js": "if (require('fs').readFileSync(0).length) process.abort()",
+    "typescript": "if (require('fs').readFileSync(0).length) process.abort()",
     "java": "if (System.in.read() != -1) throw new Error();",
     "go": "if _, err := os.Stdin.Read(make([]byte, 1)); err == nil { panic(err) }",
     "rust": "let mut line = String::new();\nassert_eq!(std::io::stdin().read_line(&mut line).unwrap(), 0);",

@@ -71,6 +71,15 @@ TAILS = {
         "\n\nstruct Unrelated { x: char }\n\nimpl Unrelated { fn get(&self) -> char { '}' } }\n",
         "\n\nfn broken(x: i32 { return (\n",
     ),
+    "typescript": (
+        "\n\nconsole.log(undefinedName);\nconsole.assert(false);\n",
+        "\n\nexport default undefinedName;\n",
+        "\n\nfunction otherFunction<T extends object>(x: T): Promise<T[]> {\n  return undefinedName as any;\n}\n",
+        "\n\ninterface Other { x: UndefinedType }\n\ntype Another = Other & { y: `}${string}` };\n",
+        "\n\nnamespace Unrelated {\n  export enum Kind { A = undefinedName }\n}\n",
+        "\n\ndescribe('it', () => {\n  it('works', () => { expect(1).toBe(2) })\n})\n",
+        "\n\nfunction broken(x: { return (\n",
+    ),
 }
 
 # A helper behind the function, and a call of it at its start.
@@ -92,6 +101,11 @@ HELPERS = {
         "\n\n#[derive(Debug, Clone)]\nstruct HelperType { x: i32 }\n\n"
         "impl HelperType {\n    fn get(&self) -> i32 { self.x }\n}\n\n"
         "pub fn helper_value() -> i32 {\n    HelperType { x: 3 }.get()\n}\n",
+    ),
+    "typescript": (
+        "  helperValue({ x: 1 });\n",
+        "\n\n// a comment\ninterface Helper {\n  x: number;\n}\n\ntype Limit = 3 | undefined;\n\nenum Kind { A }\n\n"
+        "function helperValue(helper: Helper): Limit {\n  return helper.x === Kind.A ? 3 : undefined;\n}\n",
     ),
 }
 

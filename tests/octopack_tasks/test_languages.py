@@ -4,12 +4,19 @@ import dataclasses
 
 import pytest
 
-from octopack_tasks import LANGUAGES, Problem, UserError, get_language
+import sandboxes
+from octopack_tasks import LANGUAGES, PAPER_LANGUAGES, Problem, UserError, get_language
 
 
-def test_the_six_languages() -> None:
-    assert list(LANGUAGES) == ["python", "cpp", "js", "java", "go", "rust"]
-    assert [language.title for language in LANGUAGES.values()] == ["Python", "C++", "JavaScript", "Java", "Go", "Rust"]
+def test_the_six_languages_of_the_paper() -> None:
+    assert PAPER_LANGUAGES == ("python", "cpp", "js", "java", "go", "rust")
+    titles = [LANGUAGES[name].title for name in PAPER_LANGUAGES]
+    assert titles == ["Python", "C++", "JavaScript", "Java", "Go", "Rust"]
+
+
+def test_the_languages_that_were_added() -> None:
+    assert [name for name in LANGUAGES if name not in PAPER_LANGUAGES] == ["typescript"]
+    assert set(sandboxes.LANGUAGES) == set(LANGUAGES), "each has a strategy and a toolchain in `sandboxes`"
     with pytest.raises(UserError, match="unknown language 'perl'; there are: python, cpp"):
         get_language("perl")
 
@@ -33,7 +40,7 @@ def test_python_ends_at_column_0(completion: str, kept: str) -> None:
     assert python.is_complete(completion) == (kept != completion)
 
 
-@pytest.mark.parametrize("name", ["cpp", "js", "go", "rust"])
+@pytest.mark.parametrize("name", ["cpp", "js", "go", "rust", "typescript"])
 @pytest.mark.parametrize(
     ("completion", "kept", "is_complete"),
     [
@@ -142,6 +149,23 @@ def test_go_refuses_a_row_whose_imports_cannot_be_added(go_problem: Problem) -> 
     problem = dataclasses.replace(go_problem, imports='import (\n    "unicode"\n)\n')
     with pytest.raises(UserError, match="imports 'unicode', but only"):
         get_language("go").candidate("func F() {}", problem)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "function f<T>(x: T): T { return x }",
+        "const f = (x: number): number => x",
+        "const f: (x: number) => number = (x) => x",
+        "const f = <T,>(x: T): T => x",
+        "export const f = async (x: number) => x",
+    ],
+)
+def test_typescript_functions_have_types(code: str) -> None:
+    typescript = get_language("typescript")
+    assert typescript.defines(code, "f")
+    for other in ("const n: number = f(1)", "if (f === g) {}", "const g = (f: number) => f == (1)"):
+        assert not typescript.defines(other, "f"), other
 
 
 @pytest.mark.parametrize("name", LANGUAGES)

@@ -124,6 +124,12 @@ def test_a_folder_without_the_language(toy_folder: Path) -> None:
         load_problems("rust", toy_folder)
 
 
+def test_a_language_that_humanevalpack_lacks() -> None:
+    """Said at once, without asking the hub."""
+    with pytest.raises(UserError, match=r"bigcode/humanevalpack has no rows in 'typescript', only in python, cpp"):
+        load_problems("typescript", "bigcode/humanevalpack")
+
+
 def test_an_empty_file(toy_folder: Path) -> None:
     (toy_folder / "python.jsonl").write_text("\n")
     with pytest.raises(UserError, match="holds no problem for 'python'"):

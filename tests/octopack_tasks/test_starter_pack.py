@@ -1,4 +1,4 @@
-"""The starter pack keeps HumanEvalPack's schema and rules, and says the same in all six languages."""
+"""The starter pack keeps HumanEvalPack's schema and rules, and says the same in all languages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import octopack_tasks
-from octopack_tasks import LANGUAGES, STARTER_PACK, get_language, get_task, load_problems
+from octopack_tasks import LANGUAGES, PAPER_LANGUAGES, STARTER_PACK, get_language, get_task, load_problems
 from sandboxes import Program, Status, open_sandbox
 
 STARTER = Path(octopack_tasks.__file__).parent / "resources" / "starter_pack"
@@ -24,6 +24,7 @@ PREFIXES = {
     "java": "StarterJava",
     "go": "StarterGo",
     "rust": "StarterRust",
+    "typescript": "StarterTypeScript",
 }
 
 _HEAD = "task_id prompt canonical_solution test declaration example_test"
@@ -33,10 +34,13 @@ COLUMNS = {
     "java": f"{_HEAD.replace('test decl', 'test text decl')} {_TAIL} docstring instruction",
     "cpp": f"{_HEAD} {_TAIL} docstring instruction",
     "js": f"{_HEAD} {_TAIL} docstring instruction",
+    "typescript": f"{_HEAD} {_TAIL} docstring instruction",
     "rust": f"task_id prompt declaration canonical_solution test example_test {_TAIL} docstring instruction",
     "go": "task_id prompt import docstring declaration canonical_solution test test_setup example_test "
     f"{_TAIL} instruction",
 }
+
+_LIKE_JAVASCRIPT = ("js", "typescript")
 
 # HumanEvalPack rows whose columns do not follow from each other by the rules: its own known slips.
 ODD_ROWS = {
@@ -91,7 +95,7 @@ def derived_signature(language: str, row: Row) -> str:
         lines = [line.strip() for line in row["prompt"].split("\n") if line.strip()]
         return next(line for line in reversed(lines) if row["entry_point"] in line and line.endswith("{")).strip("{")
     signature = last_line(row["prompt"]).strip("{").strip()
-    return signature.strip("=>").strip() if language == "js" else signature
+    return signature.removesuffix("=>").strip() if language in _LIKE_JAVASCRIPT else signature
 
 
 def python_parts(row: Row) -> list[str]:
@@ -109,7 +113,7 @@ def derived_docstring(language: str, row: Row) -> str:
     if language == "rust":
         lines = (line.strip() for line in block_comment(prompt).strip("*").split("\n"))
         return "\n".join(line for line in lines if line not in ("", '"'))
-    return tidy(block_comment(prompt) if language == "js" else block_comment(prompt).strip("*"))
+    return tidy(block_comment(prompt) if language in _LIKE_JAVASCRIPT else block_comment(prompt).strip("*"))
 
 
 def derived_instruction(language: str, row: Row) -> str:
@@ -124,14 +128,14 @@ def check_derived_columns(language: str, row: Row) -> None:
     assert derived_instruction(language, row) == row["instruction"], name
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("language", PAPER_LANGUAGES)
 def test_rules_are_those_of_humanevalpack(language: str, shared: Path) -> None:
     for row in read(shared / "data" / "humanevalpack" / f"{language}.jsonl"):
         if row["task_id"] not in ODD_ROWS:
             check_derived_columns(language, row)
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("language", PAPER_LANGUAGES)
 def test_columns_are_those_of_humanevalpack(language: str, shared: Path, rows: dict[str, list[Row]]) -> None:
     real = read(shared / "data" / "humanevalpack" / f"{language}.jsonl")
     assert list(real[0]) == COLUMNS[language].split()
@@ -156,7 +160,7 @@ def test_columns_follow_by_rule(language: str, rows: dict[str, list[Row]]) -> No
         words = python["entry_point"].split("_")
         capitals = "".join(word.capitalize() for word in words)
         expected = {"go": capitals, "java": words[0] + capitals[len(words[0]) :]}
-        expected["js"] = expected["java"]
+        expected |= dict.fromkeys(_LIKE_JAVASCRIPT, expected["java"])
         assert row["entry_point"] == expected.get(language, python["entry_point"])
         assert row["entry_point"] in row["declaration"]
 

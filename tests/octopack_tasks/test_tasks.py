@@ -2,25 +2,40 @@ from __future__ import annotations
 
 import pytest
 
-from octopack_tasks import GROUPS, LANGUAGES, TASKS, Problem, UserError, find_tasks, get_task, load_problems
+from octopack_tasks import (
+    GROUPS,
+    LANGUAGES,
+    PAPER_LANGUAGES,
+    TASKS,
+    Problem,
+    UserError,
+    find_tasks,
+    get_task,
+    load_problems,
+)
 from sandboxes import Program
 
 SCENARIOS = ("fixtests", "fixdocs", "explaindescribe", "explainsynthesize", "synthesize")
 
 
-def test_the_thirty_names() -> None:
+def test_the_thirty_names_and_five_for_each_language_that_was_added() -> None:
     assert set(TASKS) == {f"humaneval{scenario}-{language}" for scenario in SCENARIOS for language in LANGUAGES}
-    assert len(TASKS) == 30
+    paper = [f"humaneval{scenario}-{language}" for scenario in SCENARIOS for language in PAPER_LANGUAGES]
+    assert list(TASKS)[:30] == paper
+    assert len(TASKS) == 5 * len(LANGUAGES)
     assert all(task.name == name for name, task in TASKS.items())
 
 
 def test_the_groups() -> None:
-    assert set(GROUPS["humanevalpack"]) == set(TASKS)
+    assert GROUPS["humanevalpack"] == tuple(TASKS)[:30], "the paper's tasks, whatever language is added"
     assert len(GROUPS["humanevalfix"]) == len(GROUPS["humanevalexplain"]) == 12
     for scenario in SCENARIOS:
-        assert GROUPS[f"humaneval{scenario}"] == tuple(f"humaneval{scenario}-{language}" for language in LANGUAGES)
+        assert GROUPS[f"humaneval{scenario}"] == tuple(
+            f"humaneval{scenario}-{language}" for language in PAPER_LANGUAGES
+        )
     assert GROUPS["humanevalpack-go"] == tuple(f"humaneval{scenario}-go" for scenario in SCENARIOS)
     assert GROUPS["humanevalexplain-js"] == ("humanevalexplaindescribe-js", "humanevalexplainsynthesize-js")
+    assert GROUPS["humanevalpack-typescript"] == tuple(f"humaneval{scenario}-typescript" for scenario in SCENARIOS)
     assert not set(GROUPS) & set(TASKS)
 
 

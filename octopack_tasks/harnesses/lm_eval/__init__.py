@@ -1,4 +1,4 @@
-"""The lm-eval plugin: 30 tasks that `lm_eval --tasks` finds with no other flag.
+"""The lm-eval plugin: tasks that `lm_eval --tasks` finds with no other flag.
 
 The whole adapter lives in this folder, so that a new interface of lm-eval is met in one place: `tasks/` (YAML files),
 `task.py` (what lm-eval asks of a task), `hooks.py` (how lm-eval finds the tasks and checks a run before it loads a

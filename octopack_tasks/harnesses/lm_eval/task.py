@@ -31,7 +31,7 @@ logger = logging.getLogger("lm_eval.octopack")
 
 
 class HumanEvalPackTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval has no types
-    """One of the 30 tasks. Its options are `lm_eval --metadata` (see `Settings`)."""
+    """One of the tasks. Its options are `lm_eval --metadata` (see `Settings`)."""
 
     VERSION = 1
 

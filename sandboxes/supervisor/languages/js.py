@@ -16,12 +16,13 @@ import functools
 import re
 import subprocess
 from pathlib import Path
+from typing import ClassVar
 
 from ..processes import Command
 from ..protocol import Status, Verdict
 from .base import KEY_BYTES, RESOURCES, Case, Strategy, build, finished, first_line, new_key, stopped
 
-_QUICK = ["--single-threaded"]  # Most programs end before helper threads have started.
+QUICK = ["--single-threaded"]  # Most programs end before helper threads have started.
 _REASONS = (
     "a test did not hold, and it hid that",
     "it returns before its tests",
@@ -45,6 +46,7 @@ class JavaScript(Strategy):
     """JavaScript programs."""
 
     language = "js"
+    resources: ClassVar[tuple[str, ...]] = ("run.js", "js-md5.js")
     prepared = 2
 
     def version(self) -> str:
@@ -58,18 +60,27 @@ class JavaScript(Strategy):
         (modules / "index.js").write_bytes((RESOURCES / "js-md5.js").read_bytes())
         (warm / "run.js").write_bytes((RESOURCES / "run.js").read_bytes())
         with contextlib.suppress(OSError):  # Not every build of node can make a snapshot.
-            build(warm, "node", *_QUICK, "--snapshot-blob", "run.blob", "--build-snapshot", "run.js")
+            build(warm, "node", *QUICK, "--snapshot-blob", "run.blob", "--build-snapshot", "run.js")
 
     @functools.cached_property
     def _start(self) -> list[str]:
+        """How programs start."""
+        return self.started(self.warm / "run.blob", self.warm / "run.js")
+
+    @staticmethod
+    def started(snapshot: Path, script: Path) -> list[str]:
         """How node starts: from the snapshot where that works (it is bound to the machine's kind), else plainly."""
-        start = ["node", *_QUICK, "--snapshot-blob", str(self.warm / "run.blob")]
+        start = ["node", *QUICK, "--snapshot-blob", str(snapshot)]
         trial = subprocess.run(start, capture_output=True, check=False, stdin=subprocess.DEVNULL, cwd="/")
-        return start if trial.returncode == 0 else ["node", str(self.warm / "run.js")]
+        return start if trial.returncode == 0 else ["node", str(script)]
 
     def judge(self, case: Case) -> Verdict:
         """See `Strategy`."""
         case.box.write("test.js", case.program.source.encode("utf-8", "surrogatepass"))
+        return self.judge_script(case, case.candidate)
+
+    def judge_script(self, case: Case, candidate: str) -> Verdict:
+        """Judge the script `test.js` in a case's box; `candidate` is its part that came from a model."""
         key = new_key()
         expects = "1" if "console.assert" in case.tests else "0"
         argv = [*self._start, "test.js", expects]
@@ -95,7 +106,7 @@ class JavaScript(Strategy):
             return case.verdict(Status.COMPILE_ERROR, outcome, stage="compile", detail="it does not parse")
         if outcome.exit_code == 0 and outcome.stdout and not outcome.stderr:
             return case.verdict(Status.FAILED, outcome, detail="it prints, which the reference counts as a failure")
-        case.suspicious += [why for pattern, why in _LOOKS if re.search(pattern, case.candidate)]
+        case.suspicious += [why for pattern, why in _LOOKS if re.search(pattern, candidate)]
         held = b"Assertion failed" not in outcome.stderr
         return finished(
             case, dataclasses.replace(outcome, evidence=message), key, reference=reference, failed_by_test=not held

@@ -1,4 +1,4 @@
-"""The 30 tasks inside lm-eval: same prompts and scores as the library, every option, every complaint."""
+"""The tasks inside lm-eval: same prompts and scores as the library, every option, every complaint."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from octopack_tasks import load_problems
 from octopack_tasks.errors import UserError
 from octopack_tasks.harnesses.lm_eval import TASK_FOLDER
 from octopack_tasks.harnesses.lm_eval.settings import Settings
+from octopack_tasks.harnesses.lm_eval.task_files import task_files
 from octopack_tasks.tasks import GROUPS, TASKS, get_task
 
 Answer = Callable[[dict[str, Any], int], str]
@@ -76,7 +77,10 @@ def evaluate(tasks: list[str], answer: Answer, metadata: dict[str, Any] | None =
 
 
 def test_the_files_are_the_registry() -> None:
-    files = {path.stem: yaml.safe_load(path.read_text()) for path in TASK_FOLDER.glob("*.yaml")}
+    """Where this fails: `python -m octopack_tasks.harnesses.lm_eval.task_files` writes them anew."""
+    texts = {path.name: path.read_text(encoding="utf-8") for path in TASK_FOLDER.glob("*.yaml")}
+    assert texts == task_files()
+    files = {name.removesuffix(".yaml"): yaml.safe_load(text) for name, text in texts.items()}
     assert set(files) == set(TASKS) | set(GROUPS)
     for name in TASKS:
         assert files[name] == {"include": "_task", "task": name}

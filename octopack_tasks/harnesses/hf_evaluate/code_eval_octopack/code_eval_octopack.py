@@ -1,4 +1,4 @@
-"""Whether programs pass their tests, in six languages, in a sandbox. See `octopack_tasks.harnesses.hf_evaluate`."""
+"""Whether programs pass their tests, in a sandbox. See `octopack_tasks.harnesses.hf_evaluate`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import evaluate  # type: ignore[import-untyped]
 from octopack_tasks.metrics import Tally, mean_pass_at_k
 from sandboxes import Limits, Program, Status, Verdict, open_sandbox
 from sandboxes.supervisor.protocol import LANGUAGES
+from sandboxes.toolchains import titles
 
-_DESCRIPTION = "pass@k of programs in Python, C++, JavaScript, Java, Go or Rust, run in a sandbox."
+_DESCRIPTION = f"pass@k of programs in {titles()}, run in a sandbox."
 _KWARGS = """
 Args:
     predictions: For each problem a list of candidate programs.
@@ -20,7 +21,7 @@ Args:
     k: The k's of pass@k; reported as far as every problem has as many candidates.
     num_workers: Programs run at once.
     timeout: CPU seconds of a program (its compiler has at least a minute of its own).
-    language: python, cpp, javascript, java, go or rust.
+    language: python, cpp, javascript, java, go, rust or typescript.
 Returns:
     pass_at_k: Score by name, such as "pass@1".
     results: By number of the problem, a list of (number of the candidate, what came of it).
