@@ -1,4 +1,4 @@
-"""`octopack evaluate`, `generate`, `score`, `merge`, `status`, `compare` and `presets`."""
+"""`octopack evaluate`, `generate`, `score`, `merge`, `status`, `compare`, `report` and `presets`."""
 
 from __future__ import annotations
 
@@ -29,12 +29,15 @@ if TYPE_CHECKING:
 
 def register(application: typer.Typer) -> None:
     """Add the commands to `application`."""
+    from octopack_tasks.report.command import report
+
     application.command("evaluate")(evaluate)
     application.command("generate")(generate)
     application.command("score")(score)
     application.command("merge")(merge)
     application.command("status")(status)
     application.command("compare")(compare)
+    application.command("report")(report)
     application.command("presets")(list_presets)
 
 

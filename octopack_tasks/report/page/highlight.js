@@ -1,4 +1,5 @@
-// Colours for six languages: comments, strings, numbers, keywords, names that are called. Others stay plain.
+// Colours for the languages of the tasks: comments, strings, numbers, keywords, names that are called. Text in
+// any other language stays plain.
 
 const KEYWORDS = {
   python:
@@ -9,6 +10,9 @@ const KEYWORDS = {
   cpp: "alignas alignof auto bool break case catch char class const constexpr continue decltype default delete do double else enum explicit extern false float for friend goto if inline int long mutable namespace new noexcept nullptr operator private protected public return short signed sizeof static static_assert struct switch template this throw true try typedef typename union unsigned using virtual void volatile while size_t string vector",
   rust: "as async await break const continue crate dyn else enum extern false fn for if impl in let loop match mod move mut pub ref return self Self static struct super trait true type union unsafe use where while bool char f32 f64 i8 i16 i32 i64 i128 isize str u8 u16 u32 u64 u128 usize String Vec Option Some None Ok Err",
 };
+KEYWORDS.typescript =
+  `${KEYWORDS.js} abstract any as boolean declare enum implements interface keyof never number private protected public ` +
+  "readonly string symbol type unknown namespace satisfies";
 const KEYWORD_SETS = Object.fromEntries(Object.entries(KEYWORDS).map(([name, words]) => [name, new Set(words.split(" "))]));
 
 const SLASH_COMMENT = String.raw`\/\/[^\n]*|\/\*[\s\S]*?(?:\*\/|$)`;
@@ -21,6 +25,7 @@ const STRINGS = {
   go: String.raw`${QUOTED}|${"`"}[^${"`"}]*(?:${"`"}|$)|${CHARACTER}`,
   rust: String.raw`b?r(?<hashes>#*)"[\s\S]*?(?:"\k<hashes>|$)|b?"(?:[^"\\]|\\[\s\S])*(?:"|$)|b?'(?:[^'\\\n]|\\[^\n]{1,8})'`,
 };
+STRINGS.typescript = STRINGS.js;
 const NUMBER = String.raw`\b(?:0[xXbBoO][\da-fA-F_]+|\d[\d_]*(?:\.\d[\d_]*)?(?:[eE][+-]?\d+)?)\w*`;
 const NAME = String.raw`[A-Za-z_$][\w$]*(?=(?<call>\s*\(|!\s*[([{])?)`;
 

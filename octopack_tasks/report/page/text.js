@@ -64,7 +64,7 @@ const SCENARIOS = {
   explainsynthesize: "Explain, then write",
   synthesize: "Synthesize",
 };
-const LANGUAGES = { python: "Python", js: "JavaScript", java: "Java", go: "Go", cpp: "C++", rust: "Rust" };
+const LANGUAGES = { python: "Python", js: "JavaScript", typescript: "TypeScript", java: "Java", go: "Go", cpp: "C++", rust: "Rust" };
 const OUTCOMES = {
   passed: ["✓", "passed"],
   failed: ["✗", "failed"],
