@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from octopack_tasks.pack.findings import Check, Finding, Severity
+from octopack_tasks.pack.symptoms import Symptom, symptom_of
 from octopack_tasks.pack.trials import Outcomes, Setting, Start, Subject, Way
 from octopack_tasks.problems import Problem
 from sandboxes import Status, Verdict
@@ -15,10 +15,6 @@ SLOW_SECONDS = 2.0
 """CPU time of a right solution's tests above which a problem is called slow."""
 
 _SCENARIOS = {Start.DECLARATION: "fixtests", Start.PROMPT: "fixdocs, synthesize and explainsynthesize"}
-_STACK_OVERFLOW = re.compile(
-    r"RecursionError|StackOverflowError|stack overflow|overflowed its stack|Maximum call stack|goroutine stack exceeds",
-    re.IGNORECASE,
-)
 _SEGMENTATION_FAULT = (-11, 139)
 _DETAIL_CHARACTERS = 1500
 
@@ -107,29 +103,20 @@ def _symptom(outcomes: Outcomes) -> Iterator[Finding]:
     verdicts = [] if sound is None else outcomes.of(Subject.BUGGY, sound)
     if not problem.failure_symptoms or not verdicts or any(verdict.passed for verdict in verdicts):
         return
-    observed = observed_symptom(verdicts[0])
-    if observed != problem.failure_symptoms:
-        is_built = verdicts[0].status is not Status.COMPILE_ERROR
-        message = f"the row says {problem.failure_symptoms!r}, but the bug gives: {observed}"
-        severity = Severity.NOTE if is_built else Severity.WARNING
-        yield _finding(Check.SYMPTOM, severity, problem, "failure_symptoms", message, _evidence(verdicts))
-
-
-def observed_symptom(verdict: Verdict) -> str:
-    """What a wrong program does, in the words of the rows, or in others where those have none."""
-    if verdict.status is Status.FAILED:
-        return "incorrect output"
-    if verdict.status is Status.COMPILE_ERROR:
-        return "a compile error, before any test"
-    if _STACK_OVERFLOW.search(verdict.stderr) or verdict.exit_code in _SEGMENTATION_FAULT:
-        return "stackoverflow"
-    if verdict.status is Status.TIMEOUT:
-        return "infinite loop"
-    if verdict.status is Status.MEMORY_LIMIT:
-        return "memory that grows without end"
-    if verdict.status is Status.OUTPUT_LIMIT:
-        return "output without end"
-    return "a crash"
+    first = verdicts[0]
+    symptom = symptom_of(first)
+    if first.exit_code in _SEGMENTATION_FAULT and problem.failure_symptoms == Symptom.STACK_OVERFLOW.value:
+        return  # a stack that overflows looks like that, too
+    if symptom is not None and symptom.value == problem.failure_symptoms:
+        return
+    if first.status is Status.COMPILE_ERROR:
+        observed, severity = "a compile error, before any test", Severity.WARNING
+    elif symptom is None:
+        observed, severity = "an error that compilers of other languages find before any test", Severity.NOTE
+    else:
+        observed, severity = repr(symptom.value), Severity.NOTE
+    message = f"the row says {problem.failure_symptoms!r}, but the bug gives {observed}"
+    yield _finding(Check.SYMPTOM, severity, problem, "failure_symptoms", message, _evidence(verdicts))
 
 
 def _share(verdicts: Sequence[Verdict]) -> str:

@@ -13,11 +13,9 @@ from octopack_tasks.languages import Language, get_language
 from octopack_tasks.languages.syntax import encoded, leaves, parse, text_of
 from octopack_tasks.pack.findings import Check, Finding, Severity
 from octopack_tasks.pack.mutations import BugType
+from octopack_tasks.pack.symptoms import Symptom
 from octopack_tasks.pack.wording import rust_documentation, wording
 from octopack_tasks.problems import Problem
-
-SYMPTOMS = ("incorrect output", "infinite loop", "stackoverflow")
-"""The symptoms that HumanEvalPack's rows name."""
 
 # Lines that are too short to tell anything are no leak (the limit with which the paper cleans descriptions).
 _SHORT_LINE = 20
@@ -132,6 +130,7 @@ _PRINTING = {
     "python": r"\bprint\s*\(|\bsys\.std(?:out|err)\b",
     "cpp": r"\bcout\b|\bcerr\b|\bf?printf\s*\(|\bputs\s*\(",
     "js": r"\bconsole\.(?:log|info|error|warn|table|dir)\s*\(|\bprocess\.std(?:out|err)\b",
+    "typescript": r"\bconsole\.(?:log|info|error|warn|table|dir)\s*\(|\bprocess\.std(?:out|err)\b",
     "java": r"\bSystem\.(?:out|err)\b",
     "go": r"\bfmt\.(?:Print|Fprint)|(?<![\w.])println?\s*\(",
     "rust": r"\be?print(?:ln)?!|\bdbg!",
@@ -160,9 +159,10 @@ def _bug(problem: Problem) -> Iterator[Finding]:
     if problem.bug_type and problem.bug_type not in types:
         message = f"field `bug_type` is {problem.bug_type!r}, none of: {', '.join(types)}"
         yield _finding(Check.BUG_TYPE, Severity.WARNING, problem, "bug_type", message)
-    if problem.failure_symptoms and problem.failure_symptoms not in SYMPTOMS:
-        message = f"field `failure_symptoms` is {problem.failure_symptoms!r}, none of: {', '.join(SYMPTOMS)}"
-        yield _finding(Check.SYMPTOM, Severity.NOTE, problem, "failure_symptoms", message)
+    symptoms = [symptom.value for symptom in Symptom]
+    if problem.failure_symptoms and problem.failure_symptoms not in symptoms:
+        message = f"field `failure_symptoms` is {problem.failure_symptoms!r}, none of: {', '.join(symptoms)}"
+        yield _finding(Check.SYMPTOM, Severity.WARNING, problem, "failure_symptoms", message)
     removed, added = _change(problem)
     # Python's tokens do not tell how far a line is indented.
     is_same = problem.language != "python" or problem.canonical_solution.rstrip() == problem.buggy_solution.rstrip()

@@ -220,6 +220,7 @@ _FAILING = {
     "python": "raise RuntimeError('not to be reached')",
     "cpp": "abort();",
     "js": "throw new Error('not to be reached');",
+    "typescript": "throw new Error('not to be reached');",
     "java": 'if (true) throw new RuntimeException("not to be reached");',  # what follows must stay reachable
     "go": 'panic("not to be reached")',
     "rust": 'if true { panic!("not to be reached") }',
@@ -295,6 +296,7 @@ _CHANCE = {
     "python": r"\brandom\b|\bset\(|\btime\b",
     "cpp": r"\brandom_device\b|\btime\s*\(|\bsrand\b|\bunordered_",
     "js": r"\bMath\.random\b|\bDate\b",
+    "typescript": r"\bMath\.random\b|\bDate\b",
     "java": r"\bRandom\b|\bMath\.random\b|\bcurrentTimeMillis\b|\bnanoTime\b",
     "go": r"\brand\.|\btime\.|\bmap\[",
     "rust": r"\brand::|\bthread_rng\b|\bHashMap\b|\bHashSet\b",

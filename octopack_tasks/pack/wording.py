@@ -185,6 +185,7 @@ _RULES: dict[str, Callable[[Mapping[str, str], str], Wording]] = {
     "python": _python,
     "cpp": _cpp,
     "js": _js,
+    "typescript": _js,
     "java": _java,
     "go": _go,
     "rust": _rust,

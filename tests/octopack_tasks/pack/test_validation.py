@@ -1,0 +1,387 @@
+"""`octopack pack validate`: every fault that it knows, planted in a sound pack; programs run in a real sandbox."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from octopack_tasks.errors import UserError
+from octopack_tasks.languages import LANGUAGES
+from octopack_tasks.pack import validation
+from octopack_tasks.pack.command import register
+from octopack_tasks.pack.findings import TITLES, Check, Finding, Severity
+from octopack_tasks.pack.report import html_report
+from octopack_tasks.pack.trials import Effort
+from octopack_tasks.pack.validation import Validation, validate_pack
+from octopack_tasks.problems import load_problems
+from sandboxes import Sandbox, open_sandbox
+
+STARTER = Path(validation.__file__).parents[1] / "resources" / "starter_pack"
+EFFORT = Effort(repeat=2, repeat_chance=24, mutants=2, timeout=2.0)
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Writes a pack: rows by language."""
+
+    def write_(**rows: list[Any]) -> Path:
+        folder = tmp_path / "pack"
+        folder.mkdir(exist_ok=True)
+        for language, lines in rows.items():
+            text = "".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in lines)
+            (folder / f"{language}.jsonl").write_text(text)
+        return folder
+
+    return write_
+
+
+@pytest.fixture
+def executed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs of these tests are our own: they run without isolation, and are not remembered."""
+
+    def opened(*_: Any, **__: Any) -> Sandbox:
+        return open_sandbox("process", ["python"], workers=2, cache=False, unsafe=True)
+
+    monkeypatch.setattr(validation, "open_sandbox", opened)
+
+
+def starter(language: str, index: int = 0) -> dict[str, Any]:
+    """A sound row."""
+    return json.loads((STARTER / f"{language}.jsonl").read_text().splitlines()[index])
+
+
+def found(checked: Validation, check: Check) -> list[Finding]:
+    return [finding for finding in checked.findings if finding.check is check]
+
+
+def one(checked: Validation, check: Check) -> Finding:
+    (finding,) = found(checked, check)
+    return finding
+
+
+def quick(folder: Path, *languages: str) -> Validation:
+    return validate_pack(folder, languages or None, effort=None)
+
+
+# --- rows -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_starter_pack_is_sound() -> None:
+    checked = quick(STARTER)
+    assert checked.findings == []
+    assert set(checked.problems) == set(LANGUAGES)
+
+
+@pytest.mark.parametrize(
+    ("row", "check", "field", "message"),
+    [
+        ('{"task_id": "Mine/0"', Check.UNREADABLE, "", "not a JSON object"),
+        ("[1]", Check.UNREADABLE, "", "must be a JSON object, not list"),
+        ({"test": None}, Check.FIELD, "test", "field `test` must be a string, not NoneType"),
+        ({"prompt": 7}, Check.FIELD, "prompt", "field `prompt` must be a string, not int"),
+        ({"entry_point": " "}, Check.FIELD, "entry_point", "field `entry_point` must not be blank"),
+        ({"docstring": "\ud800"}, Check.FIELD, "docstring", "is not valid Unicode at character 0"),
+        ({"bug_type": ""}, Check.FIELD, "bug_type", "field `bug_type` is missing or empty"),
+    ],
+)
+def test_rows_that_are_wrong_are_named(row: Any, check: Check, field: str, message: str, write: Write) -> None:
+    sound = starter("python")
+    folder = write(python=[sound, {**sound, "task_id": "Mine/0", **row} if isinstance(row, dict) else row])
+    finding = one(quick(folder, "python"), check)
+    assert finding.task_id == ("Mine/0" if isinstance(row, dict) else "python.jsonl line 2")
+    assert (finding.language, finding.field) == ("python", field)
+    assert message in finding.message
+    assert quick(folder, "python").problems["python"] == (2 if field == "bug_type" else 1)
+
+
+def test_all_faults_of_a_row_are_named(write: Write) -> None:
+    checked = quick(write(python=[{"task_id": "Mine/0", "prompt": " "}]), "python")
+    fields = {finding.field for finding in found(checked, Check.FIELD) if finding.severity is Severity.ERROR}
+    assert {"prompt", "declaration", "canonical_solution", "buggy_solution", "test", "entry_point"} <= fields
+
+
+def test_a_name_that_occurs_twice(write: Write) -> None:
+    finding = one(
+        quick(write(python=[starter("python"), starter("python", 1) | {"task_id": "StarterPython/0"}])), Check.DUPLICATE
+    )
+    assert (finding.task_id, finding.field) == ("StarterPython/0", "task_id")
+    assert "line 1" in finding.message
+    assert "line 2" in finding.message
+
+
+def test_languages_that_are_missing(write: Write) -> None:
+    folder = write(python=[starter("python")], rust=[], cobol=[{}])
+    checked = quick(folder)
+    missing = {finding.language: finding.severity for finding in found(checked, Check.MISSING)}
+    assert missing == {
+        "cpp": Severity.WARNING,
+        "js": Severity.WARNING,
+        "java": Severity.WARNING,
+        "go": Severity.WARNING,
+    } | {
+        "rust": Severity.ERROR  # the problem is
+    }
+    assert {f.message.split(" is ")[0] for f in found(checked, Check.UNREADABLE)} == {"rust.jsonl", "cobol.jsonl"}
+    asked = one(quick(folder, "python", "go"), Check.MISSING)
+    assert (asked.language, asked.severity) == ("go", Severity.ERROR)
+
+
+def test_what_is_no_pack(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is no pack"):
+        quick(tmp_path / "nowhere")
+    with pytest.raises(UserError, match="unknown language 'cobol'"):
+        quick(STARTER, "cobol")
+
+
+@pytest.mark.parametrize(
+    ("change", "check", "field", "severity"),
+    [
+        ({"entry_point": "seat_count"}, Check.ENTRY_POINT, "entry_point", Severity.WARNING),
+        ({"test": "assert True"}, Check.ENTRY_POINT, "test", Severity.ERROR),
+        ({"signature": "seats_left(rows: int)"}, Check.SIGNATURE, "signature", Severity.WARNING),
+        ({"docstring": "Nothing."}, Check.DOCSTRING, "docstring", Severity.WARNING),
+        ({"instruction": "Write a Python function."}, Check.INSTRUCTION, "instruction", Severity.WARNING),
+        ({"prompt": 'def seats_left(a):\n    """Seats."""\n'}, Check.PROMPT, "declaration", Severity.ERROR),
+        (
+            {"declaration": "def f():\n    return 1\n\ndef seats_left(rows: int, seats: int, sold: int) -> int:\n"},
+            Check.PROMPT,
+            "prompt",
+            Severity.WARNING,
+        ),
+        ({"bug_type": "off by one"}, Check.BUG_TYPE, "bug_type", Severity.WARNING),
+        (
+            {"bug_type": "missing logic", "buggy_solution": "    return 1 + max(rows * seats - sold, 0)\n"},
+            Check.BUG_TYPE,
+            "bug_type",
+            Severity.NOTE,
+        ),
+        ({"failure_symptoms": "smoke"}, Check.SYMPTOM, "failure_symptoms", Severity.WARNING),
+    ],
+)
+def test_rows_that_contradict_themselves(
+    change: dict[str, str], check: Check, field: str, severity: Severity, write: Write
+) -> None:
+    findings = found(quick(write(python=[starter("python") | change]), "python"), check)
+    assert (field, severity) in [(finding.field, finding.severity) for finding in findings]
+    assert {finding.task_id for finding in findings} == {"StarterPython/0"}
+
+
+def test_a_bug_that_is_none(write: Write) -> None:
+    row = starter("js")
+    row["buggy_solution"] = row["canonical_solution"].replace("rows", "rows ").replace("}", "} // wrong")
+    assert one(quick(write(js=[row]), "js"), Check.BUGGY_PASSES).field == "buggy_solution"
+
+
+def test_a_prompt_that_holds_the_solution(write: Write) -> None:
+    row = starter("python")
+    row["prompt"] = row["prompt"].replace("A cinema", "    return max(rows*seats - sold, 0)\n    A cinema")
+    leak = one(quick(write(python=[row]), "python"), Check.LEAK)
+    assert (leak.field, leak.severity) == ("prompt", Severity.ERROR)
+    assert leak.detail == "return max(rows * seats - sold, 0)"
+
+
+PRINTING = {
+    "python": "print('done')",
+    "cpp": 'std::cout << "done";',
+    "js": "console.log('done')",
+    "typescript": "console.log('done')",
+    "java": 'System.out.println("done");',
+    "go": 'fmt.Println("done")',
+    "rust": 'println!("done");',
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_tests_that_print(language: str, write: Write) -> None:
+    row = starter(language)
+    assert found(quick(write(**{language: [row]}), language), Check.PRINTS) == []
+    row["test"] = f"{row['test']}\n    {PRINTING[language]}\n"
+    assert one(quick(write(**{language: [row]}), language), Check.PRINTS).field == "test"
+
+
+# --- languages against each other -------------------------------------------------------------------------------------
+
+
+def test_a_problem_that_one_language_lacks(write: Write) -> None:
+    folder = write(python=[starter("python"), starter("python", 1)], js=[starter("js")])
+    finding = one(quick(folder, "python", "js"), Check.MISSING)
+    assert (finding.language, finding.task_id, finding.severity) == ("js", "1", Severity.ERROR)
+
+
+@pytest.mark.parametrize(
+    ("check", "field", "change"),
+    [
+        (Check.KIND_DIFFERS, "bug_type", {"bug_type": "excess logic"}),
+        (
+            Check.DOCSTRING_DIFFERS,
+            "docstring",
+            {"docstring": "Say which of both trains reaches the harbour first today."},
+        ),
+        (
+            Check.EXAMPLES_DIFFER,
+            "docstring",
+            {"docstring": "Return how many seats are left in a cinema. seatsLeft(1, 1, 1)"},
+        ),
+        (Check.TESTS_DIFFER, "test", {"test": "const t = () => { console.assert(seatsLeft(5, 4, 99) === 20) }\nt()"}),
+    ],
+)
+def test_a_problem_that_says_something_else_in_one_language(
+    check: Check, field: str, change: dict[str, str], write: Write
+) -> None:
+    rows = {language: [starter(language)] for language in ("python", "java", "rust", "js")}
+    rows["js"][0].update(change)
+    findings = found(quick(write(**rows), *rows), check)
+    assert {(finding.language, finding.field) for finding in findings} == {("js", field)}
+
+
+def test_a_function_that_has_another_name_in_one_language(write: Write) -> None:
+    rows = {language: [starter(language)] for language in ("python", "java", "rust", "js")}
+    rows["rust"] = [json.loads(json.dumps(rows["rust"][0]).replace("seats_left", "free_seats"))]
+    finding = one(quick(write(**rows), *rows), Check.NAME_DIFFERS)
+    assert (finding.language, finding.message) == (
+        "rust",
+        "the function is `free_seats`, in other languages `seats_left`",
+    )
+
+
+# --- programs ---------------------------------------------------------------------------------------------------------
+
+
+def checked_in_sandbox(folder: Path) -> Validation:
+    return validate_pack(folder, ["python"], EFFORT)
+
+
+@pytest.mark.usefixtures("executed")
+def test_a_sound_pack_passes(write: Write) -> None:
+    checked = checked_in_sandbox(write(python=[starter("python", index) for index in range(4)]))
+    assert [f for f in checked.findings if f.severity is Severity.ERROR] == []
+    assert checked.settings["effort"]["mutants"] == 2
+    assert checked.settings["sandboxes"]["python"]["backend"] == "process"
+
+
+CALLS_A_HELPER = """\
+    return _left(rows, seats, sold)
+
+def _left(rows, seats, sold):
+    return max(rows * seats - sold, 0)
+"""
+RIGHT_AT_TIMES = """\
+    import random
+    return max(rows * seats - sold, 0) if random.random() < 0.9 else -1
+"""
+
+
+def checking(*lines: str) -> str:
+    """Tests of these statements."""
+    return "\n    ".join(("import random\ndef check(seats_left):", *lines)) + "\n\ncheck(seats_left)"
+
+
+@pytest.mark.usefixtures("executed")
+@pytest.mark.parametrize(
+    ("field", "value", "check", "message"),
+    [
+        ("canonical_solution", "    return 41\n", Check.UNSOLVABLE, "cannot be solved in fixtests"),
+        ("canonical_solution", "    while True: pass\n", Check.UNSOLVABLE, "(timeout)"),
+        ("canonical_solution", CALLS_A_HELPER, Check.UNSOLVABLE, "the reading `paper` cuts it off"),
+        ("canonical_solution", CALLS_A_HELPER, Check.UNSOLVABLE, "; the reading `corrected` accepts it"),
+        ("canonical_solution", RIGHT_AT_TIMES, Check.FLAKY, "the right solution passes in"),
+        ("declaration", "def seats_left(rows):\n", Check.UNSOLVABLE, "(runtime_error) and passes after the prompt"),
+        ("buggy_solution", "    return max(seats * rows - sold, 0)\n", Check.BUGGY_PASSES, "passes the tests"),
+        ("buggy_solution", "    return max(rows +\n", Check.SYMPTOM, "a compile error, before any test"),
+        ("failure_symptoms", "infinite loop", Check.SYMPTOM, "the bug gives 'incorrect output'"),
+        ("test", checking("assert seats_left"), Check.UNTESTED, "do not call it"),
+        (
+            "test",
+            checking("assert seats_left(0, 0, 0) == 0"),
+            Check.WEAK_TESTS,
+            "of 2 changes to the right solution pass",
+        ),
+        (
+            "test",
+            checking("assert seats_left(2, 3, 0) == 6 or random.random() < 0.5"),
+            Check.FLAKY,
+            "the buggy solution passes in",
+        ),
+    ],
+)
+def test_what_programs_show(field: str, value: str, check: Check, message: str, write: Write) -> None:
+    findings = found(checked_in_sandbox(write(python=[starter("python") | {field: value}])), check)
+    assert any(message in finding.message for finding in findings), findings
+    assert {finding.task_id for finding in findings} == {"StarterPython/0"}
+
+
+@pytest.mark.usefixtures("executed")
+def test_a_slow_problem(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("octopack_tasks.pack.behaviour.SLOW_SECONDS", 0.0)
+    assert one(checked_in_sandbox(write(python=[starter("python")])), Check.SLOW).field == "canonical_solution"
+
+
+# --- reports ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_page_is_whole_and_escapes_what_it_quotes(write: Write) -> None:
+    evil = "<script>alert(1)</script>"
+    page = html_report(quick(write(python=[starter("python") | {"signature": evil, "task_id": evil}]), "python"))
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+    assert "http" not in page  # nothing is loaded from elsewhere
+
+    class Balance(HTMLParser):
+        open: list[str] = []  # noqa: RUF012
+
+        def handle_starttag(self, tag: str, attrs: Any) -> None:
+            if tag not in ("meta", "br"):
+                self.open.append(tag)
+
+        def handle_endtag(self, tag: str) -> None:
+            assert self.open.pop() == tag
+
+    Balance().feed(page)
+    assert Balance.open == []
+
+
+def test_every_check_has_a_title() -> None:
+    assert TITLES.keys() == set(Check)
+
+
+@pytest.mark.usefixtures("executed")
+def test_the_command(write: Write, tmp_path: Path) -> None:
+    app = typer.Typer()
+    register(app)
+    folder = write(python=[starter("python")])
+    sound = CliRunner().invoke(app, ["pack", "validate", str(folder), "-l", "python", "--mutants", "1"])
+    assert sound.exit_code == 0, sound.output
+    assert "1 in python; 0 errors" in " ".join(sound.stdout.split())
+    write(python=[starter("python") | {"canonical_solution": "    return 1\n"}])
+    page = tmp_path / "report.html"
+    options = ["--json", "--html", str(page), "--mutants", "0"]
+    broken = CliRunner().invoke(app, ["pack", "validate", str(folder), "-l", "python", *options])
+    assert broken.exit_code == 1
+    report = json.loads(broken.stdout)
+    assert report["counts"]["error"] == len([f for f in report["findings"] if f["severity"] == "error"]) > 0
+    assert "unsolvable" in page.read_text()
+    assert Finding.from_json(report["findings"][0]).task_id == "StarterPython/0"
+
+
+def test_humanevalpack_without_running_it(shared: Path) -> None:
+    checked = quick(shared / "data" / "humanevalpack")
+    assert {f.task_id for f in found(checked, Check.PROMPT)} == {"Go/10", "Go/32", "Go/38", "Go/50"}
+    assert {f.task_id for f in found(checked, Check.DOCSTRING)} == {"Python/142"}
+    names = {f.task_id for f in found(checked, Check.ENTRY_POINT)}
+    assert names == {"CPP/121", "CPP/156", "JavaScript/114", "Java/99", "Java/101", "Java/114"} | {
+        f"Rust/{number}" for number in (61, 71, 85, 116, 120, 121, 142, 156, 161)
+    }
+    assert {f.task_id for f in found(checked, Check.PRINTS)} == {"Rust/50"}
+    assert all(
+        len(load_problems(language, shared / "data" / "humanevalpack")) == count
+        for language, count in checked.problems.items()
+    )
