@@ -154,4 +154,4 @@ def find_row(units: Sequence[Unit], column: str, row_id: str) -> tuple[Unit, dic
                         continue
                     if isinstance(row, dict) and str(row.get(column)) == row_id:
                         return unit, row
-    raise DataError(f"no row with {column} = {row_id!r} in {len(units)} shard(s); check the id and the --input")
+    raise DataError(f"no row with {column} = {row_id!r} in {len(units)} shard(s); check the id and the inputs")

@@ -402,11 +402,19 @@ class _Parquet:
 
         try:
             if self._writer is None:
-                schema = pa.Table.from_pylist(rows).schema
+                names = dict.fromkeys(name for row in rows for name in row)  # Arrow would ask the first row alone
+                schema = pa.Table.from_pylist([names | row for row in rows]).schema
                 schema = pa.schema(
                     [pa.field(f.name, pa.string() if pa.types.is_null(f.type) else f.type) for f in schema]
                 )
                 self._writer = pq.ParquetWriter(self._path, schema, compression="zstd")
+            # Arrow would leave out, without a word, columns that the first rows do not have.
+            known = set(self._writer.schema.names)
+            if late := next((name for row in rows for name in row if name not in known), None):
+                raise DataError(
+                    f"{self._path.name}: the column {late!r} is not in the first {PARQUET_ROWS} rows, so it has no "
+                    "place in the parquet table; write the rows as --format jsonl.zst"
+                )
             table = pa.Table.from_pylist(rows, schema=self._writer.schema)
         except pa.ArrowException as error:
             raise DataError(

@@ -133,8 +133,6 @@ def metadata(
             reading=Reading(reading.value),
             count_all_entries=count_all_entries or chosen.count_all_entries,
         )
-        if chosen.reading is Reading.LITERAL and (explain or reasons):
-            raise DataError("--explain and --reasons know the intended reading only; leave --reading literal out")
         if show_sql:
             for stage in STAGES:
                 print(f"-- {stage.title}\n{stage_query(stage, chosen, engine.value, {}).sql};\n")  # noqa: T201
@@ -187,7 +185,7 @@ def _metadata_in_duckdb(
     from rich.table import Table
 
     from octopack_data.commitpack.duckdb_engine import DuckDBEngine, Sources, find_table_files
-    from octopack_data.commitpack.metadata import REASONS, STAGES
+    from octopack_data.commitpack.metadata import LITERAL_REASONS, REASONS, STAGES
 
     if output is None or languages is None or licenses is None or commits is None:
         raise DataError("with --engine duckdb give --languages, --licenses, --commits and --output")
@@ -197,10 +195,12 @@ def _metadata_in_duckdb(
         find_table_files(commits, "commits"),
     )
     console = Console(stderr=True)
+    words = REASONS | LITERAL_REASONS
     engine = DuckDBEngine(output, rules, memory, threads)
     if explain:
         reason = engine.explain(sources, explain)
-        console.print(f"{explain}: {'kept' if reason is None else f'dropped by {reason} ({REASONS[reason]})'}")
+        why = "kept" if reason is None else f"dropped by {reason} ({words[reason]})"
+        console.print(f"{explain}: {why}", highlight=False, soft_wrap=True)
         return
     if dry_run:
         for name in ("languages", "licenses", "commits"):
@@ -221,7 +221,7 @@ def _metadata_in_duckdb(
         table.add_row(stage.stage.title + there, f"{stage.rows:,}", f"{stage.commits:,}")
     Console().print(table)
     for reason, count in (result.reasons or {}).items():
-        console.print(f"{count:>12,}  {REASONS.get(reason, reason)}", highlight=False)
+        console.print(f"{count:>12,}  {words.get(reason, reason)}", highlight=False, soft_wrap=True)
     if result.broken:
         console.print(f"{result.broken:,} broken line(s) kept aside in {output / '_broken'}", soft_wrap=True)
     console.print(f"{result.stages[-1].rows:,} commits in {len(result.shards)} shard(s) in {output}", soft_wrap=True)

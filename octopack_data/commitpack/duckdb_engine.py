@@ -7,16 +7,19 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from octopack_data.commitpack.metadata import (
+    LITERAL_REASONS,
     METADATA_COLUMNS,
     REASONS,
     SOURCE_TABLES,
     STAGES,
+    Reading,
     Rules,
     Stage,
     stage_query,
@@ -178,7 +181,7 @@ class DuckDBEngine:
             reasons = None
             if count_reasons:
                 report("counting reasons")
-                reasons = self._count_reasons(connection)
+                reasons = self._count_reasons(connection, results)
             report("writing shards")
             shards = _write_sorted(connection, STAGES[-1].table, self.output, rows_per_shard, hashes[STAGES[-1].table])
         statistics = {
@@ -190,14 +193,21 @@ class DuckDBEngine:
         write_atomically(self.output / "statistics.json", orjson.dumps(statistics, option=option))
         return MetadataResult(tuple(results), reasons, broken, shards)
 
-    def _count_reasons(self, connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    def _count_reasons(self, connection: duckdb.DuckDBPyConnection, results: Sequence[StageResult]) -> dict[str, int]:
+        if self.rules.reading is Reading.LITERAL:
+            _, commits = _one(connection, 'SELECT COUNT(*), COUNT(DISTINCT "commit") FROM commits')
+            left = [commits, *(result.commits for result in results)]
+            lost = [before - after for before, after in pairwise(left)]
+            return dict(zip(LITERAL_REASONS, lost, strict=True)) | {"kept": left[-1]}
         query = why_query(self.rules, "duckdb", {})
         sql = f"SELECT COALESCE(reason, 'kept'), COUNT(*) FROM ({query.sql}) GROUP BY 1"
         found = dict(connection.execute(sql, dict(query.parameters)).fetchall())
         return {reason: found.get(reason, 0) for reason in (*REASONS, "kept")}
 
     def explain(self, sources: Sources, commit: str) -> str | None:
-        """Return the name of the first rule of the intended reading that drops a commit, or None where it stays.
+        """Return the name of the first rule that drops a commit, or None where it stays.
+
+        In the literal reading it is the first stage that has no row of the commit any more.
 
         Raises:
             DataError: no such commit in the table.
@@ -207,12 +217,23 @@ class DuckDBEngine:
             for table in SOURCE_TABLES:
                 _register(connection, table, sources.files(table), self.output)
             connection.execute("CREATE TABLE one AS SELECT * FROM commits WHERE commit = $id", {"id": commit})
+            if _one(connection, "SELECT COUNT(*), 0 FROM one")[0] == 0:
+                raise DataError(f"no commit {commit!r} in the table of commits; give its whole 40-digit id")
+            if self.rules.reading is Reading.LITERAL:
+                return self._stage_that_loses_it(connection)
             query = why_query(self.rules, "duckdb", {"commits": "one"})
             row = connection.execute(query.sql, dict(query.parameters)).fetchone()
-        if row is None:
-            raise DataError(f"no commit {commit!r} in the table of commits; give its whole 40-digit id")
+        assert row is not None
         reason: str | None = row[1]
         return reason
+
+    def _stage_that_loses_it(self, connection: duckdb.DuckDBPyConnection) -> str | None:
+        for stage in STAGES:
+            query = stage_query(stage, self.rules, "duckdb", {"commits": "one"})
+            connection.execute(f"CREATE TABLE {stage.table} AS {query.sql}", dict(query.parameters))
+            if _one(connection, f"SELECT COUNT(*), 0 FROM {stage.table}")[0] == 0:
+                return f"stage {stage.title}"
+        return None
 
 
 def group_by_repository(

@@ -61,6 +61,9 @@ class Failure(str, Enum):
     GIT_ERROR = "git_error"
 
 
+PROTOCOLS = frozenset({"https", "http", "git", "file"})
+"""Protocols that can be allowed."""
+
 TRANSIENT = frozenset({Failure.TIMEOUT, Failure.RATE_LIMITED, Failure.SERVER_ERROR, Failure.UNREACHABLE})
 """Failures that another try, later, may mend."""
 
@@ -122,6 +125,9 @@ class Remote:
             raise DataError(
                 f"--remote {self.template!r}: put {{repo}} where owner/name goes, as in {Remote().template}"
             )
+        if unknown := sorted(set(self.protocols) - PROTOCOLS):
+            # Others run commands of the user's (ssh) or of the URL's (ext), or are not git's.
+            raise DataError(f"--allow-protocol {unknown[0]}: not spoken here; known are {', '.join(sorted(PROTOCOLS))}")
         if parts.scheme not in self.protocols:
             raise DataError(
                 f"--remote {self.template!r}: the protocol {parts.scheme or '(none)'!r} is not allowed "

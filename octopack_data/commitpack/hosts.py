@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import threading
 import time
 import urllib.error
@@ -143,6 +144,7 @@ def ask_server(url: str, authorization: str) -> ServerAnswer | None:
     except urllib.error.HTTPError as error:
         with error:
             after = error.headers.get("Retry-After") or ""
-            return ServerAnswer(error.code, error.headers.get("Location"), float(after) if after.isdigit() else None)
+            seconds = float(after) if re.fullmatch("[0-9]{1,9}", after) else None
+            return ServerAnswer(error.code, error.headers.get("Location"), seconds)
     except (OSError, ValueError):
         return None

@@ -74,6 +74,15 @@ REASONS: dict[str, str] = {
 }
 """Why the intended reading drops a commit, in the order in which the rules are asked (sql/why_dropped.sql)."""
 
+LITERAL_REASONS: dict[str, str] = {
+    "stage 1_base": "lost in stage 1: licences and languages of its repositories, or its message",
+    "stage 2_dedup": "lost in stage 2, which groups",
+    "stage 3_difference": "lost in stage 3, which joins the changed files",
+    "stage 4_files": "lost in stage 4: no changed file kept its path",
+    "stage 5_single_file": "lost in stage 5: more than one row, for several files or several licences",
+}
+"""Where the literal reading loses a commit: its queries are not the rules one by one, so the stage is all there is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:

@@ -377,7 +377,7 @@ class _Reading:
                 return GitError(Failure.DAMAGED, f"the server did not send {name}")
             return GitError(Failure.TOO_LARGE, f"more than {limit} bytes")
         if item.data is None:
-            return GitError(Failure.TOO_LARGE, f"{item.size} bytes, more than {limit}")
+            return GitError(Failure.TOO_LARGE, f"more than {limit} bytes")  # the same words in every strategy
         if item.kind != "blob":
             return GitError(Failure.NOT_A_FILE, f"a {item.kind}, not a file")
         return self._scraper.decode(item.data)

@@ -178,6 +178,18 @@ def test_parquet_rows_that_do_not_fit_together(tmp_path: Path) -> None:
         writer.write([b'{"a":{"b":1}}'] * 1000)
 
 
+def test_parquet_loses_no_column(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    writer = open_writer(path, ShardFormat.PARQUET)
+    writer.write([b'{"a":"1"}', b'{"a":"2","b":"second row"}'])
+    writer.close()
+    assert list(iter_rows(path)) == [{"a": "1", "b": None}, {"a": "2", "b": "second row"}]
+    writer = open_writer(tmp_path / "late.parquet", ShardFormat.PARQUET)
+    writer.write([b'{"a":"1"}'] * 1000)
+    with pytest.raises(DataError, match=r"the column 'late' is not in the first 1000 rows.*--format jsonl\.zst"):
+        writer.write([b'{"a":"1","late":"x"}'] * 1000)
+
+
 def test_parquet_keeps_empty_columns_as_text(tmp_path: Path) -> None:
     path = tmp_path / "rows.parquet"
     writer = open_writer(path, ShardFormat.PARQUET)

@@ -87,7 +87,6 @@ def test_metadata_says_what_it_would_do(tables: list[object], tmp_path: Path) ->
     ("arguments", "message"),
     [
         (["metadata"], "give --languages, --licenses, --commits and --output"),
-        (["metadata", "--reading", "literal", "--reasons"], "know the intended reading only"),
         (["metadata", "--rules", "nowhere.yaml"], "nowhere.yaml: cannot read the rules"),
         (["opt-out", "nowhere", "-o", "out", "--logins", "nowhere.txt"], "nowhere.txt: cannot read the list"),
         (["languages", "nowhere", "-o", "out"], "nowhere: no such file or folder"),

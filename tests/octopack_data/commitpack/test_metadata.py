@@ -101,6 +101,24 @@ def test_reasons_agree_with_the_recorded_fate_of_every_commit(golden: Path, tmp_
         assert (engine.explain(golden_sources(golden), row["commit"]) or "kept") == words[row["intended_reason"]]
 
 
+def test_the_literal_reading_names_the_stage_that_loses_a_commit(golden: Path, tmp_path: Path) -> None:
+    engine = DuckDBEngine(tmp_path, replace(default_rules(), reading=Reading.LITERAL))
+    left = [{row["commit"] for row in read_rows(golden / "literal" / f"stage{stage}.jsonl")} for stage in range(1, 6)]
+    commits = [row["commit"] for row in read_rows(golden / "commits.jsonl.gz")]
+
+    def loses(commit_id: str) -> str:
+        stages = (stage for stage, there in zip(STAGES, left, strict=True) if commit_id not in there)
+        return next((f"stage {stage.title}" for stage in stages), "kept")
+
+    result = engine.run(golden_sources(golden), count_reasons=True)
+    assert result.reasons is not None
+    assert {reason: n for reason, n in result.reasons.items() if n} == Counter(map(loses, commits))
+    lost = {loses(commit_id): commit_id for commit_id in commits}
+    assert {"stage 1_base", "stage 4_files", "stage 5_single_file", "kept"} == set(lost)
+    for reason, commit_id in lost.items():
+        assert (engine.explain(golden_sources(golden), commit_id) or "kept") == reason
+
+
 # ------------------------------------------------------------------------------- rows that are not among the recorded
 
 

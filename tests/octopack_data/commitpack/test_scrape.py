@@ -326,6 +326,14 @@ def test_a_limiting_server_is_asked_again_later(server: Server) -> None:
     assert texts(scrape_one(scraper(server, pace=replace(FAST, attempts=5)), target(commit))) == ("", "1")
 
 
+@pytest.mark.parametrize("asked", ["\xb2", "-1", "1e9", "Wed, 21 Oct 2015 07:28:00 GMT", "9" * 5000])
+def test_a_pause_that_is_no_number_of_seconds_is_not_made(server: Server, asked: str) -> None:
+    (commit,) = make_repository(server.root, "o/r", [Change({"a.py": b"1"})])
+    server.statuses["o/r"] = [429, 429]
+    server.headers["o/r"] = {"Retry-After": asked}
+    assert texts(scrape_one(scraper(server, pace=FAST), target(commit))) == ("", "1")
+
+
 def test_waiting_grows_and_honours_the_server() -> None:
     gate = HostGate("host", Pace(backoff=1.0, longest=100.0))
     assert 1 <= gate.delay(1, None) <= 1.25
@@ -506,6 +514,11 @@ def test_text_that_is_stored_holds_no_token_and_no_control_characters(monkeypatc
         (Remote("ext::sh -c id {repo}"), "put|not allowed"),
         (Remote("file:///srv/{repo}.git"), "protocol 'file' is not allowed"),
         (Remote("ssh://git@github.com/{repo}.git"), "protocol 'ssh' is not allowed"),
+        (
+            Remote("ssh://git@github.com/{repo}.git", ("https", "ssh")),
+            "--allow-protocol ssh: not spoken here; known are",
+        ),
+        (Remote("ext::sh -c id /{repo}", ("https", "ext")), "--allow-protocol ext: not spoken"),
         (Remote("https://user:pass@github.com/{repo}.git"), "no user or password"),
         (Remote(token_variable="NO_SUCH_VARIABLE_HERE"), "no such environment variable"),
         (Remote("http://example.org/{repo}.git", ("http",), "PATH"), "only sent over https"),
