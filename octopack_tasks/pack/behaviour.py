@@ -22,6 +22,7 @@ _DETAIL_CHARACTERS = 1500
 def behaviour_findings(outcomes: Outcomes) -> Iterator[Finding]:
     """What is wrong with a problem, by the verdicts on its programs."""
     yield from _right(outcomes)
+    yield from _examples(outcomes)
     yield from _buggy(outcomes)
     yield from _tests(outcomes)
     yield from _symptom(outcomes)
@@ -78,6 +79,14 @@ def _buggy(outcomes: Outcomes) -> Iterator[Finding]:
     elif passed:
         message = f"the buggy solution passes in {_share(verdicts)} runs"
         yield _finding(Check.FLAKY, Severity.ERROR, problem, "buggy_solution", message)
+
+
+def _examples(outcomes: Outcomes) -> Iterator[Finding]:
+    verdicts = outcomes.of(Subject.EXAMPLES)
+    if verdicts and not any(verdict.passed for verdict in verdicts):
+        message = f"the right solution fails the examples in `example_test` ({_statuses(verdicts)})"
+        evidence = _evidence(verdicts)
+        yield _finding(Check.EXAMPLES_FAIL, Severity.WARNING, outcomes.problem, "example_test", message, evidence)
 
 
 def _tests(outcomes: Outcomes) -> Iterator[Finding]:

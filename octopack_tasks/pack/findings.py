@@ -44,6 +44,7 @@ class Check(str, enum.Enum):
     TESTS_DIFFER = "tests-differ"
     # in the sandbox
     UNSOLVABLE = "unsolvable"
+    EXAMPLES_FAIL = "examples-fail"
     BUGGY_PASSES = "buggy-passes"
     UNTESTED = "untested"
     WEAK_TESTS = "weak-tests"
@@ -71,6 +72,7 @@ TITLES: dict[Check, str] = {
     Check.EXAMPLES_DIFFER: "the documentation has not the examples of other languages",
     Check.TESTS_DIFFER: "the tests are not those of other languages",
     Check.UNSOLVABLE: "the right solution fails",
+    Check.EXAMPLES_FAIL: "the right solution fails the examples of its documentation",
     Check.BUGGY_PASSES: "the buggy solution passes",
     Check.UNTESTED: "a solution that only fails passes: the tests do not call it",
     Check.WEAK_TESTS: "a change to the right solution is not noticed by the tests",

@@ -63,6 +63,8 @@ class Subject(str, enum.Enum):
     BUGGY = "buggy"
     STOPPED = "stopped"
     """The right solution, failing before its first step."""
+    EXAMPLES = "examples"
+    """The right solution, with the examples of the documentation as its tests."""
     MUTANT = "mutant"
 
 
@@ -155,6 +157,7 @@ def run_trials(sandbox: Sandbox, problems: Sequence[Problem], effort: Effort, re
     run("right solutions that failed", (trial for each in outcomes.values() for trial in _diagnosing(each, effort)))
     sources = {each.problem.task_id: _chosen(each) for each in outcomes.values() if each.sound is not None}
     run("solutions that only fail", (trial for each in outcomes.values() for trial in _stopped(each, effort)))
+    run("examples", (trial for each in outcomes.values() for trial in _examples(each, effort)))
     for _ in range(_ROUNDS):  # what does not compile is replaced
         wanted: list[Trial] = []
         for name, source in sources.items():
@@ -214,6 +217,14 @@ def _stopped(outcomes: Outcomes, effort: Effort) -> Iterator[Trial]:
         uncut = Setting(setting.start, Way.UNCUT)
         program = _program(problem, body, uncut, _limits(problem, effort.timeout))
         yield Trial(problem, Subject.STOPPED, uncut, program)
+
+
+def _examples(outcomes: Outcomes, effort: Effort) -> Iterator[Trial]:
+    problem, setting = outcomes.problem, outcomes.sound
+    if setting is not None and problem.example_test.strip():
+        with_examples = dataclasses.replace(problem, test=problem.example_test)
+        program = _program(with_examples, problem.canonical_solution, setting, _limits(problem, effort.timeout))
+        yield Trial(problem, Subject.EXAMPLES, setting, program)
 
 
 _FAILING = {
@@ -293,7 +304,7 @@ def _limits(problem: Problem, timeout: float) -> Limits:
 
 
 _CHANCE = {
-    "python": r"\brandom\b|\bset\(|\btime\b",
+    "python": r"\brandom\b|\burandom\b|\bset\(|\btime\b",
     "cpp": r"\brandom_device\b|\btime\s*\(|\bsrand\b|\bunordered_",
     "js": r"\bMath\.random\b|\bDate\b",
     "typescript": r"\bMath\.random\b|\bDate\b",

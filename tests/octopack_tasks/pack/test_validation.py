@@ -275,14 +275,14 @@ def _left(rows, seats, sold):
     return max(rows * seats - sold, 0)
 """
 RIGHT_AT_TIMES = """\
-    import random
-    return max(rows * seats - sold, 0) if random.random() < 0.9 else -1
+    import os
+    return max(rows * seats - sold, 0) if os.urandom(1)[0] < 230 else -1
 """
 
 
 def checking(*lines: str) -> str:
     """Tests of these statements."""
-    return "\n    ".join(("import random\ndef check(seats_left):", *lines)) + "\n\ncheck(seats_left)"
+    return "\n    ".join(("import os\ndef check(seats_left):", *lines)) + "\n\ncheck(seats_left)"
 
 
 @pytest.mark.usefixtures("executed")
@@ -298,6 +298,12 @@ def checking(*lines: str) -> str:
         ("buggy_solution", "    return max(seats * rows - sold, 0)\n", Check.BUGGY_PASSES, "passes the tests"),
         ("buggy_solution", "    return max(rows +\n", Check.SYMPTOM, "a compile error, before any test"),
         ("failure_symptoms", "infinite loop", Check.SYMPTOM, "the bug gives 'incorrect output'"),
+        (
+            "example_test",
+            checking("assert seats_left(1, 1, 1) == 1"),
+            Check.EXAMPLES_FAIL,
+            "fails the examples in `example_test` (failed)",
+        ),
         ("test", checking("assert seats_left"), Check.UNTESTED, "do not call it"),
         (
             "test",
@@ -307,7 +313,7 @@ def checking(*lines: str) -> str:
         ),
         (
             "test",
-            checking("assert seats_left(2, 3, 0) == 6 or random.random() < 0.5"),
+            checking("assert seats_left(2, 3, 0) == 6 or os.urandom(1)[0] < 128"),
             Check.FLAKY,
             "the buggy solution passes in",
         ),
