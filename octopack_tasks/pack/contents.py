@@ -113,7 +113,7 @@ def _read_file(file: Path, language: str) -> Iterator[Problem | Finding]:
             yield finding(Check.UNREADABLE, where, "", f"must be a JSON object, not {type(row).__name__}")
             continue
         name = row.get("task_id")
-        named = name if isinstance(name, str) and name.strip() else where
+        named = name if isinstance(name, str) and name.strip() and name.isprintable() else where
         faults = list(row_faults(row, language))
         for column, fault in faults:
             yield finding(Check.FIELD, named, column, f"field `{column}` {fault} ({where})")
@@ -121,6 +121,10 @@ def _read_file(file: Path, language: str) -> Iterator[Problem | Finding]:
             if not row.get(column):
                 message = f"field `{column}` is missing or empty ({where})"
                 yield finding(Check.FIELD, named, column, message, Severity.WARNING)
+        if named != name and not any(column == "task_id" for column, _ in faults):
+            message = f"field `task_id` is {name!r}: a name must be printable text in one line"
+            yield finding(Check.FIELD, named, "task_id", message)
+            continue
         if faults:
             continue
         if first.setdefault(named, where) != where:

@@ -52,7 +52,7 @@ def print_report(validation: Validation, console: Console, show: int) -> None:
             found = [each for each in validation.findings if each.check is check and each.severity is severity]
             for finding in found[:show]:
                 line = Text(f"{severity.value} {check.value} ", style=_STYLES[severity])
-                console.print(line.append(f"{_place(finding)}{finding.message}", style="none"))
+                console.print(line.append(_printable(f"{_place(finding)}{finding.message}"), style="none"))
             if len(found) > show:
                 console.print(f"  {len(found) - show} more {check.value} {severity.value}s (--show, --html, --json)")
     console.print(summary(validation), markup=False)
@@ -61,6 +61,11 @@ def print_report(validation: Validation, console: Console, show: int) -> None:
 def _place(finding: Finding) -> str:
     place = finding.task_id or finding.language
     return f"{place}: " if place else ""
+
+
+def _printable(text: str) -> str:
+    """A text without what a terminal would obey; it may quote a stranger's pack."""
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
 
 # --- HTML -------------------------------------------------------------------------------------------------------------

@@ -125,18 +125,26 @@ def prepare_bugs(folder: Path, languages: Sequence[str] | None = None) -> Iterat
 
 
 def write_whole(texts: Mapping[Path, str]) -> None:
-    """Write files such that each is there whole, or not at all."""
+    """Write files such that each is there whole, or not at all.
+
+    Raises:
+        UserError: One cannot be written.
+    """
     for file, text in texts.items():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}-")
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}-")
+        except OSError as error:
+            raise UserError(f"{file} cannot be written: {error.strerror}") from None
         try:
             with os.fdopen(handle, "w", encoding="utf-8", newline="") as out:
                 out.write(text)
             Path(name).chmod(0o644)
             Path(name).replace(file)
-        except BaseException:
+        except OSError as error:
+            raise UserError(f"{file} cannot be written: {error.strerror}") from None
+        finally:
             Path(name).unlink(missing_ok=True)
-            raise
 
 
 def source_languages(folder: Path, languages: Sequence[str] | None) -> list[str]:

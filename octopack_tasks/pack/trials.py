@@ -147,7 +147,8 @@ def run_trials(sandbox: Sandbox, problems: Sequence[Problem], effort: Effort, re
 
     def run(what: str, trials: Iterable[Trial]) -> None:
         listed = list(trials)
-        report(what, 0, len(listed))
+        if listed:
+            report(what, 0, len(listed))
         for done, (index, verdict) in enumerate(sandbox.stream(trial.program for trial in listed), start=1):
             outcomes[listed[index].problem.task_id].verdicts.append((listed[index], verdict))
             report(what, done, len(listed))
@@ -166,8 +167,7 @@ def run_trials(sandbox: Sandbox, problems: Sequence[Problem], effort: Effort, re
                 _mutant_trial(outcomes[name], mutant, effort)
                 for mutant in itertools.islice(source, effort.mutants - compiled)
             )
-        if wanted:
-            run("changed solutions", wanted)
+        run("changed solutions", wanted)
     return list(outcomes.values())
 
 

@@ -168,6 +168,17 @@ def test_wrong_files_are_named(tmp_path: Path) -> None:
         read_source(source)
 
 
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    source = write_source(tmp_path, python=[PYTHON])
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"file/python.jsonl cannot be written"):
+        build_pack(source, tmp_path / "file")
+    (tmp_path / "out" / "python.jsonl").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"out/python.jsonl cannot be written"):
+        build_pack(source, tmp_path / "out")
+    assert [entry.name for entry in (tmp_path / "out").iterdir()] == ["python.jsonl"]
+
+
 def test_the_commands(tmp_path: Path) -> None:
     source = write_source(tmp_path, python=[PYTHON])
     (source / "python" / "bugs.json").unlink()

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import typer
+from rich.console import Console
 from typer.testing import CliRunner
 
 from octopack_tasks.errors import UserError
@@ -17,7 +18,7 @@ from octopack_tasks.languages import LANGUAGES
 from octopack_tasks.pack import validation
 from octopack_tasks.pack.command import register
 from octopack_tasks.pack.findings import TITLES, Check, Finding, Severity
-from octopack_tasks.pack.report import html_report
+from octopack_tasks.pack.report import html_report, print_report
 from octopack_tasks.pack.trials import Effort
 from octopack_tasks.pack.validation import Validation, validate_pack
 from octopack_tasks.problems import load_problems
@@ -101,6 +102,24 @@ def test_rows_that_are_wrong_are_named(row: Any, check: Check, field: str, messa
     assert (finding.language, finding.field) == ("python", field)
     assert message in finding.message
     assert quick(folder, "python").problems["python"] == (2 if field == "bug_type" else 1)
+
+
+@pytest.mark.parametrize("name", ["", "\ud800", "Mine/\x1b[2J", "Mine/0\nMine/1", None, 3])
+def test_rows_without_a_name_go_by_their_line(name: Any, write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    checked = quick(write(python=[starter("python") | {"task_id": name}]), "python")
+    finding = one(checked, Check.FIELD)
+    assert (finding.task_id, finding.field) == ("python.jsonl line 1", "task_id")
+    assert html_report(checked).encode()
+    print_report(checked, Console(), show=9)
+    assert "\x1b[2J" not in capsys.readouterr().out
+
+
+def test_a_terminal_is_given_no_orders(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    checked = quick(write(python=[starter("python") | {"entry_point": "seats\x1b[2J"}]), "python")
+    print_report(checked, Console(), show=9)
+    printed = capsys.readouterr().out
+    assert "\x1b[2J" not in printed
+    assert "seats\\x1b[2J" in printed
 
 
 def test_all_faults_of_a_row_are_named(write: Write) -> None:
