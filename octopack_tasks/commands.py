@@ -61,7 +61,9 @@ _Ks = Annotated[
 ]
 _Sandbox = Annotated[Optional[str], typer.Option(help="auto, docker, bubblewrap or ray.", show_default="auto")]
 _Workers = Annotated[Optional[int], typer.Option(help="Programs judged at a time.", show_default="one a core")]
-_Cache = Annotated[bool, typer.Option("--verdict-cache/--no-verdict-cache", help="Whether verdicts may come from the cache.")]
+_Cache = Annotated[
+    bool, typer.Option("--verdict-cache/--no-verdict-cache", help="Whether verdicts may come from the cache.")
+]
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
@@ -410,7 +412,7 @@ def merge(
     with Run(out).locked() as into:
         merge_runs(runs, into)
     typer.echo(f"{out}: {len(runs)} runs")
-    status(out, as_json=False)
+    status(out)
 
 
 def _read_json(path: Path) -> Any:
@@ -422,45 +424,66 @@ def _read_json(path: Path) -> Any:
 
 def status(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")],
+    watch: Annotated[bool, typer.Option("--watch", help="Show it again and again until the run is complete.")] = False,
+    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks of --watch.")] = 2.0,
     as_json: _Json = False,
 ) -> None:
     """Say what a run has and what it lacks; exit code 1 while something is missing.
 
-    Example: octopack status runs/octocoder
+    With --watch: progress by task, pass@1 so far, tokens and programs a second, and the time left. It only reads, so it
+    may be started and left (Ctrl-C) at any time, also on another machine that sees the folder.
+
+    Examples:
+        octopack status runs/octocoder
+
+        octopack status runs/octocoder --watch
     """
+    from octopack_tasks.runs import Run
+
+    run = Run(folder)
+    manifest = run.manifest
+    if watch and as_json:
+        raise _user_error("--watch is for people and --json for programs: choose one")
+    if watch:
+        from octopack_tasks.watch import watch as watch_run
+
+        is_complete = watch_run(run, _console(), every).is_complete
+    else:
+        is_complete = _print_status(run, as_json=as_json)
+    if not (is_complete or as_json):
+        in_use = "a process works on it"
+        typer.echo(in_use if run.is_in_use else f"incomplete: run the command that began it again{_command(manifest)}")
+    if not is_complete:
+        raise typer.Exit(1)
+
+
+def _print_status(run: Run, *, as_json: bool) -> bool:
+    """Print what a run has; whether it is complete."""
     import dataclasses
 
     from rich.table import Table
 
     from octopack_tasks.evaluation import load, status_of
-    from octopack_tasks.runs import Run
 
-    run = Run(folder)
-    manifest = run.manifest
     found = status_of(run, load(run))
     is_complete = all(task.is_complete for task in found)
     if as_json:
         tasks = [dataclasses.asdict(task) for task in found]
         typer.echo(json.dumps({"in_use": run.is_in_use, "complete": is_complete, "tasks": tasks}, indent=2))
-    else:
-        table = Table("task", "samples", "judged", "lack samples", title=str(folder), title_justify="left")
-        for task in found:
-            lacking = task.lacking
-            table.add_row(
-                task.task,
-                f"{task.samples} of {task.expected}",
-                "-" if task.judged is None else f"{task.judged} of {task.expected}",
-                ", ".join(lacking[:3]) + (f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""),
-            )
-        _console().print(table)
-        if is_complete:
-            typer.echo("complete")
-        elif run.is_in_use:
-            typer.echo("a process works on it")
-        else:
-            typer.echo(f"incomplete: run the command that began it again{_command(manifest)}")
-    if not is_complete:
-        raise typer.Exit(1)
+        return is_complete
+    table = Table("task", "samples", "judged", "lack samples", title=str(run.folder), title_justify="left")
+    for task in found:
+        lacking = task.lacking
+        table.add_row(
+            task.task,
+            f"{task.samples} of {task.expected}",
+            "-" if task.judged is None else f"{task.judged} of {task.expected}",
+            ", ".join(lacking[:3]) + (f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""),
+        )
+    _console().print(table)
+    if is_complete:
+        typer.echo("complete")
+    return is_complete
 
 
 def _command(manifest: Mapping[str, Any]) -> str:

@@ -149,6 +149,23 @@ class Log:
                     if line:
                         yield json.loads(line)
 
+    def read_on(self, offset: int) -> tuple[list[dict[str, Any]], int]:
+        """What was appended completely after an offset, and the offset of what comes next; as safe as `read`.
+
+        Args:
+            offset: 0, or what an earlier call gave back.
+        """
+        records: list[dict[str, Any]] = []
+        if not self.path.exists():
+            return records, 0
+        with self.path.open("rb") as file:
+            file.seek(offset)
+            whole = 0
+            for end, content in self._members(file):
+                records += (json.loads(line) for line in content.split(b"\n") if line)
+                whole = end
+        return records, offset + whole
+
     def append(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Append records, all of them or none.
 

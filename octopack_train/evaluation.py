@@ -9,6 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from octopack_tasks.report.model_card import model_index
+from octopack_tasks.report.published import PROBLEMS
 from octopack_train.errors import TrainingError
 from octopack_train.merge import merge
 from octopack_train.run_folder import RunFolder, write_text
@@ -59,6 +61,10 @@ def write_card(run: RunFolder) -> None:
         "pipeline_tag": "text-generation",
         "tags": ["code", "octopack", recipe.method.value],
     }
+    recorded = _recorded(run)
+    # Hubs show these without any notes, so only results of the whole benchmark are told.
+    whole = {task: result["scores"] for task, result in recorded.items() if result["problems"] == PROBLEMS}
+    header |= model_index(recipe.name, whole)
     import yaml
 
     lines = ["---", yaml.safe_dump(header, sort_keys=False).strip(), "---", "", f"# {recipe.name}", ""]
@@ -78,7 +84,6 @@ def write_card(run: RunFolder) -> None:
         lines += [f"Training loss: {losses[0]:.4f} at the start, {losses[-1]:.4f} at the end.", ""]
     if run.plot_file.is_file():
         lines += [f"![Loss]({run.plot_file.name})", ""]
-    recorded = _recorded(run)
     if recorded:
         lines += ["| task | problems | metric | value |", "|---|---:|---|---:|"]
         lines += [

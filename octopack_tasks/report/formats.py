@@ -162,15 +162,19 @@ def text_cell(text: str) -> Cell:
     return Cell(text, text)
 
 
-def number_cell(value: float | None, form: str = ",.1f", *, scale: int = 1) -> Cell:
-    """A cell of a number, which may lack.
+def number_cell(value: float | None, form: str = ",.1f") -> Cell:
+    """A cell of a number, which may lack, printed in a form."""
+    return Cell(EMPTY if value is None else format(value, form), value)
 
-    Args:
-        value: The number.
-        form: How it is printed.
-        scale: Factor for print alone; 100 prints a share in percent.
-    """
-    return Cell(EMPTY if value is None else format(value * scale, form), value)
+
+def percent_cell(share: float | None) -> Cell:
+    """A cell of a share, which may lack: printed in percent, kept as it is."""
+    return Cell(EMPTY if share is None else percent_text(share), share)
+
+
+def percent_text(share: float, digits: int = 1) -> str:
+    """A share in percent. Halves are rounded up, as in the paper, also where their last bit is a little low."""
+    return f"{100 * share + 1e-9:.{digits}f}"
 
 
 def _markdown_line(texts: Iterable[str]) -> str:
@@ -179,7 +183,7 @@ def _markdown_line(texts: Iterable[str]) -> str:
 
 def _markdown_text(text: str) -> str:
     # Names of models and languages come from outside: they must neither end the cell nor become markup.
-    escaped = re.sub(r"([\\`*_\[\]|])", r"\\\1", text.replace("\n", " "))
+    escaped = re.sub(r"([\\`*_\[\]|$~])", r"\\\1", text.replace("\n", " "))
     return escaped.replace("<", "&lt;").replace(">", "&gt;")
 
 

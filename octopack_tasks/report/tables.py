@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from octopack_tasks.readings import PAPER
-from octopack_tasks.report.formats import Cell, Column, Table, number_cell, text_cell
+from octopack_tasks.report.formats import Cell, Column, Table, number_cell, percent_cell, text_cell
 from octopack_tasks.report.inputs import ReportRun
 from octopack_tasks.report.published import PublishedModel
 from octopack_tasks.report.standings import (
@@ -80,7 +80,7 @@ def summary_table(entries: Sequence[Entry], reading: str = PAPER.name) -> Table:
         means = [entry.mean(tasks) for tasks in scenarios.values()]
         if any(mean is not None for mean in means) or not entry.is_published:
             size = Cell(size_text(entry.parameters) or "?", entry.parameters)
-            rows.append((text_cell(entry.title), size, *(number_cell(mean, ".1f", scale=100) for mean in means)))
+            rows.append((text_cell(entry.title), size, *(percent_cell(mean) for mean in means)))
     covered = "; ".join(
         f"{SCENARIO_TITLES[scenario].removeprefix('HumanEval')}: {', '.join(map(language_title, tasks))}"
         for scenario, tasks in scenarios.items()
@@ -107,7 +107,7 @@ def scores_table(entries: Sequence[Entry], scenario: str, reading: str = PAPER.n
     for entry in entries:
         if any(task in entry.scores for task in tasks):
             cells = [_score_cell(entry, task) for task in tasks]
-            means = [number_cell(entry.mean(tasks), ".1f", scale=100)] if len(tasks) > 1 else []
+            means = [percent_cell(entry.mean(tasks))] if len(tasks) > 1 else []
             rows.append((text_cell(entry.title), *cells, *means))
     details = {
         "scenario": scenario,
@@ -129,7 +129,7 @@ def scores_table(entries: Sequence[Entry], scenario: str, reading: str = PAPER.n
 
 def _score_cell(entry: Entry, task: str) -> Cell:
     score = entry.scores.get(task)
-    cell = number_cell(score.value if score else None, ".1f", scale=100)
+    cell = percent_cell(score.value if score else None)
     return Cell(f"{cell.text}{HALF_MARK}", cell.value) if score and task in entry.half else cell
 
 
@@ -157,7 +157,7 @@ def pass_at_k_table(entries: Sequence[Entry], reading: str = PAPER.name) -> Tabl
                     text_cell(task),
                     number_cell(result.problems, "d"),
                     number_cell(score.k, "d"),
-                    *(number_cell(share, ".1f", scale=100) for share in shares),
+                    *(percent_cell(share) for share in shares),
                     Cell("yes" if result.is_whole else "no", result.is_whole),
                 )
             )
@@ -203,7 +203,7 @@ def bug_types_table(entries: Sequence[Entry], reading: str = PAPER.name) -> Tabl
     for entry, task in shown:
         shares = (entry.bug_types[task].get(name) for name in BUG_TYPES)
         mark = HALF_MARK if task in entry.half else ""
-        cells = (number_cell(share, ".1f", scale=100) for share in shares)
+        cells = (percent_cell(share) for share in shares)
         rows.append((text_cell(entry.title), Cell(f"{task}{mark}", task), *cells))
     counts = {
         task: {name: kind.problems for name, kind in result.bug_types.items()}
