@@ -169,7 +169,8 @@ def opened_browser(profile: Path) -> Iterator[Page]:
     assert command is not None, "there is no Chromium"
     to_browser, from_us = os.pipe()
     to_us, from_browser = os.pipe()
-    with_pipes = ("sh", "-c", f'exec "$@" 3<&{to_browser} 4>&{from_browser}', "sh")
+    # The browser reads commands from 3 and answers on 4; sh would take descriptors of one digit only.
+    with_pipes = ("bash", "-c", f'exec "$@" 3<&{to_browser} 4>&{from_browser}', "bash")
     process = subprocess.Popen(
         [
             *with_pipes,

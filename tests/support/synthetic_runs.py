@@ -36,19 +36,30 @@ def edited(problem: Problem, number: int, generator: random.Random) -> str:
         words = lines[at].split(" ")
         words[generator.randrange(len(words))] += generator.choice(("", " + 1", f" - {generator.randrange(999)}", "_"))
         lines[at] = " ".join(words)
-    return "\n".join(lines)
+    return "\n" + "\n".join(lines)  # prompts end with the head of the function
 
 
-def judged(problem: Problem, sample: Sample, generator: random.Random, skill: float) -> Verdict:
-    """A verdict; the better the skill, the more pass."""
+def rambling(problem: Problem, number: int, generator: random.Random) -> str:
+    """A body of words drawn at random: unlike any other completion, so that it hardly compresses."""
+    lines = []
+    for _ in range(generator.randrange(6, 18)):
+        words = " + ".join(f"word_{generator.randrange(5000)}" for _ in range(generator.randrange(4, 12)))
+        lines.append(f"    name_{generator.randrange(5000)} = {words}")
+    return "\n" + "\n".join([*lines, f"    return name_{generator.randrange(5000)}"]) + "\n"
+
+
+def judged(
+    problem: Problem, sample: Sample, generator: random.Random, skill: float, messages: Sequence[str]
+) -> Verdict:
+    """A verdict; the better the skill, the more pass. Messages stand in for standard error where there are any."""
     weights = [skill, 0.6 * (1 - skill), 0.15 * (1 - skill), 0.2 * (1 - skill), 0.05 * (1 - skill)]
     status, detail, stderr = generator.choices(ENDS, weights)[0]
     values = {"number": generator.randrange(99), "other": generator.randrange(9999), "name": problem.entry_point}
     return Verdict(
         status,
         status is Status.PASSED,
-        stderr=stderr.format(**values) * generator.randrange(1, 8),
-        detail=detail,
+        stderr=messages[sample.sample] if messages else stderr.format(**values) * generator.randrange(1, 8),
+        detail=messages[sample.sample] if messages else detail,
         stage="compile" if status is Status.COMPILE_ERROR else "run",
         exit_code=0 if status is Status.PASSED else 1,
         compile_seconds=generator.random(),
@@ -71,6 +82,8 @@ def write_run(
     judge_share: float = 1.0,
     write: Write = edited,
     temperature: float = 0.2,
+    stderr: Sequence[str] = (),
+    descriptions: str | None = None,
 ) -> Path:
     """Write a run.
 
@@ -86,6 +99,8 @@ def write_run(
         judge_share: Less than 1 leaves the last problems of each task without samples, as in a run that was killed.
         write: Writes the completions.
         temperature: What the run says it sampled with.
+        stderr: Standard error by number of sample; empty: made up.
+        descriptions: Descriptions for explainsynthesize.
     """
     plan = Plan(
         tuple(TaskPlan(name, n_samples=n_samples) for name in tasks),
@@ -93,6 +108,7 @@ def write_run(
         Sampling(temperature=temperature),
         Stop.PAPER,
         limit,
+        descriptions=descriptions,
     )
     works = plan.load()
     generator = random.Random(seed)
@@ -106,7 +122,7 @@ def write_run(
                 hardness = max(0.02, min(0.98, skill + generator.uniform(-0.5, 0.5)))
                 group = _samples(problem, n_samples, write, generator)
                 samples += group
-                judgements += _judgements(work, problem, group, generator, hardness)
+                judgements += _judgements(work, problem, group, generator, hardness, stderr)
             run.add_samples(work.task.name, samples)
             run.add_judgements(work.task.name, PAPER.name, judgements)
     return folder
@@ -120,12 +136,17 @@ def _samples(problem: Problem, n_samples: int, write: Write, generator: random.R
 
 
 def _judgements(
-    work: Work, problem: Problem, samples: Sequence[Sample], generator: random.Random, skill: float
+    work: Work,
+    problem: Problem,
+    samples: Sequence[Sample],
+    generator: random.Random,
+    skill: float,
+    stderr: Sequence[str],
 ) -> Iterable[Judgement]:
     attempts = [read_sample(PAPER, work, problem, sample) for sample in samples]
     programs = PAPER.programs(work.task, problem, [attempt.solution for attempt in attempts])
     for sample, attempt, program in zip(samples, attempts, programs, strict=True):
-        verdict = judged(problem, sample, generator, skill)
+        verdict = judged(problem, sample, generator, skill, stderr)
         yield Judgement(
             *problem_key(problem), sample.sample, attempt.solution, program.source, attempt.has_answer, verdict
         )

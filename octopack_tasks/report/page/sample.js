@@ -132,12 +132,11 @@ function diffView(before, after, language, same) {
     const row = found[at];
     const pieces = row.sign === "-" ? colours["-"][row.a] : colours["+"][row.b];
     const line = el("span", { class: "text" });
+    let mark = null;
     for (const [kind, piece, isChanged] of cut(pieces, row.changes || [])) {
-      if (isChanged) {
-        const mark = el("mark");
-        appendPiece(mark, kind, piece);
-        line.append(mark);
-      } else appendPiece(line, kind, piece);
+      if (!isChanged) mark = null;
+      else if (!mark) line.append((mark = el("mark")));
+      appendPiece(mark || line, kind, piece);
     }
     return el("div", { class: `line ${row.sign === "-" ? "gone" : row.sign === "+" ? "come" : ""}` },
       el("span", { class: "no" }, row.a < 0 ? "" : String(row.a + 1)), el("span", { class: "no" }, row.b < 0 ? "" : String(row.b + 1)),
