@@ -163,6 +163,8 @@ def check_output(job: Job, units: Sequence[Unit]) -> None:
         DataError: names what is there and what to do.
     """
     output = job.output.resolve()
+    if taken := next((path for path in (output, *output.parents) if path.is_file()), None):
+        raise DataError(f"{taken}: is a file; --output takes a folder")
     for path in (path for unit in units for path in unit.inputs):
         if path.resolve().is_relative_to(output):
             raise DataError(f"{job.output}: the input {path} lies in the output folder; choose another --output")

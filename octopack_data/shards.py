@@ -288,6 +288,8 @@ def explain_os_error(error: OSError, path: Path) -> DataError:
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return DataError(f"{path}: cannot write here ({error.strerror}); choose another folder or mend its permissions")
+    if error.errno in (errno.EEXIST, errno.ENOTDIR):
+        return DataError(f"{path}: a file stands where a folder is needed; choose another --output")
     return DataError(f"{path}: {error.strerror or error}")
 
 

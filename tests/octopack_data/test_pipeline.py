@@ -35,7 +35,7 @@ from octopack_data.pipeline import (
     summarise,
     take_share,
 )
-from octopack_data.shards import ShardFormat, iter_rows
+from octopack_data.shards import ShardFormat, iter_rows, write_atomically
 
 ROWS = [{"id": f"r{number}", "text": "x" * (number % 6)} for number in range(300)]
 
@@ -201,6 +201,15 @@ def test_the_input_is_never_overwritten(source: Path) -> None:
         with pytest.raises(DataError, match="lies in the output folder"):
             check_output(Job(DropLong(), output), units)
     check_output(Job(DropLong(), source / "elsewhere"), units)
+
+
+def test_a_file_is_no_output_folder(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    for output in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(DataError, match="is a file; --output takes a folder"):
+            check_output(Job(DropLong(), output), discover_units([source]))
+    with pytest.raises(DataError, match="a file stands where a folder is needed"):
+        write_atomically(tmp_path / "file" / "manifest.json", b"{}")
 
 
 def test_inputs_that_are_none(tmp_path: Path) -> None:
