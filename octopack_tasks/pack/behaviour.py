@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
 from octopack_tasks.pack.findings import Check, Finding, Severity
@@ -48,23 +48,33 @@ def _right(outcomes: Outcomes) -> Iterator[Finding]:
 
 
 def _unsolvable(outcomes: Outcomes) -> Iterator[Finding]:
-    problem = outcomes.problem
-    failing = [start for start in Start if not any(v.passed for v in outcomes.of(Subject.RIGHT, Setting(start)))]
+    failing = [start for start in Start if not _passes(outcomes, start, Way.PAPER)]
+    by_cause: dict[tuple[str, str], list[Start]] = defaultdict(list)
     for start in failing:
-        verdicts = outcomes.of(Subject.RIGHT, Setting(start))
-        is_cut = any(verdict.passed for verdict in outcomes.of(Subject.RIGHT, Setting(start, Way.UNCUT)))
-        corrected = any(verdict.passed for verdict in outcomes.of(Subject.RIGHT, Setting(start, Way.CORRECTED)))
-        field = "canonical_solution" if is_cut or len(failing) > 1 else start.value
-        if is_cut:
-            cause = "the reading `paper` cuts it off where it takes the function to end"
-        elif len(failing) > 1:
-            cause = f"it fails after declaration and prompt alike ({_statuses(verdicts)})"
-        else:
-            other = "prompt" if start is Start.DECLARATION else "declaration"
-            cause = f"it fails after the {start.value} ({_statuses(verdicts)}) and passes after the {other}"
-        remedy = "; the reading `corrected` accepts it" if corrected else ""
-        message = f"cannot be solved in {_SCENARIOS[start]}: {cause}{remedy}"
-        yield _finding(Check.UNSOLVABLE, Severity.ERROR, problem, field, message, _evidence(verdicts))
+        by_cause[_cause(outcomes, start, failing)].append(start)
+    for (field, cause), starts in by_cause.items():
+        scenarios = _SCENARIOS[starts[0]] if len(starts) == 1 else "any scenario"
+        evidence = _evidence(outcomes.of(Subject.RIGHT, Setting(starts[0])))
+        message = f"cannot be solved in {scenarios}: {cause}"
+        yield _finding(Check.UNSOLVABLE, Severity.ERROR, outcomes.problem, field, message, evidence)
+
+
+def _passes(outcomes: Outcomes, start: Start, way: Way) -> bool:
+    return any(verdict.passed for verdict in outcomes.of(Subject.RIGHT, Setting(start, way)))
+
+
+def _cause(outcomes: Outcomes, start: Start, failing: Sequence[Start]) -> tuple[str, str]:
+    """The field that is to blame, and why the right solution fails after some code."""
+    statuses = _statuses(outcomes.of(Subject.RIGHT, Setting(start)))
+    if _passes(outcomes, start, Way.UNCUT):
+        field, cause = "canonical_solution", "the reading `paper` cuts it off where it takes the function to end"
+    elif len(failing) == len(Start):
+        field, cause = "canonical_solution", f"it fails after declaration and prompt alike ({statuses})"
+    else:
+        other = next(each.value for each in Start if each is not start)
+        field, cause = start.value, f"it fails after the {start.value} ({statuses}) and passes after the {other}"
+    accepted = "; the reading `corrected` accepts it" if _passes(outcomes, start, Way.CORRECTED) else ""
+    return field, cause + accepted
 
 
 def _buggy(outcomes: Outcomes) -> Iterator[Finding]:
@@ -73,9 +83,8 @@ def _buggy(outcomes: Outcomes) -> Iterator[Finding]:
     verdicts = outcomes.of(Subject.BUGGY, outcomes.sound) or outcomes.of(Subject.BUGGY)
     passed = sum(verdict.passed for verdict in verdicts)
     if passed and passed == len(verdicts):
-        yield _finding(
-            Check.BUGGY_PASSES, Severity.ERROR, problem, "buggy_solution", "the buggy solution passes the tests"
-        )
+        message = "the buggy solution passes the tests"
+        yield _finding(Check.BUGGY_PASSES, Severity.ERROR, problem, "buggy_solution", message)
     elif passed:
         message = f"the buggy solution passes in {_share(verdicts)} runs"
         yield _finding(Check.FLAKY, Severity.ERROR, problem, "buggy_solution", message)

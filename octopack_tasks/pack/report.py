@@ -52,10 +52,12 @@ def print_report(validation: Validation, console: Console, show: int) -> None:
             found = [each for each in validation.findings if each.check is check and each.severity is severity]
             for finding in found[:show]:
                 line = Text(f"{severity.value} {check.value} ", style=_STYLES[severity])
-                console.print(line.append(_printable(f"{_place(finding)}{finding.message}"), style="none"))
+                console.print(
+                    line.append(_printable(f"{_place(finding)}{finding.message}"), style="none"), soft_wrap=True
+                )
             if len(found) > show:
                 console.print(f"  {len(found) - show} more {check.value} {severity.value}s (--show, --html, --json)")
-    console.print(summary(validation), markup=False)
+    console.print(summary(validation), markup=False, soft_wrap=True)
 
 
 def _place(finding: Finding) -> str:
