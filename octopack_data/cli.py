@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
 
     commitpack_cli.register(data_app)
     commitpackft_cli.register(data_app)
-    for command in (oasst, xp3x, self_instruct, formats, mix, dedup, decontaminate, redact, sample, statistics):
+    for command in (oasst, xp3x, self_instruct, formats, mix, dedup, decontaminate, redact, sample, statistics, report):
         data_app.command(command.__name__.replace("_", "-"))(command)
     app.add_typer(data_app, name="data")
 
@@ -422,6 +422,39 @@ def statistics(
         write_atomically(output / "statistics.md", text.encode())
         write_atomically(output / "summary.json", orjson.dumps(data, option=orjson.OPT_INDENT_2) + b"\n")
         Console().print(Markdown(text))
+
+
+def report(
+    raw: Annotated[
+        Path,
+        typer.Argument(help="Statistics of the raw set: folder that `statistics` wrote, or with kilobytes.txt."),
+    ],
+    output: opt.Output,
+    filtered: Annotated[Path | None, typer.Option(help="Statistics of the filtered set.")] = None,
+    names: Annotated[str, typer.Option(help="Names of the two sets in the figures.")] = "CommitPack,CommitPackFT",
+) -> None:
+    """Draw languages and kinds of task, and write the table of languages (Figure 2 and Table 4 of the paper).
+
+    Reads what `octopack data statistics` wrote, or the lists that the reference published: kilobytes.txt (`du -sc`) and
+    line_counts.txt (`wc -l`), with kilobytes_filtered.txt and line_counts_filtered.txt beside them. Tables come as
+    Markdown, LaTeX, CSV and JSON, figures as PNG, PDF and SVG.
+
+    [bold]Examples[/]
+
+    octopack data report raw-statistics --filtered ft-statistics -o report
+
+    octopack data report octopack/visuals -o report                   the paper's own numbers
+    """
+    from octopack_data.report import write_report
+
+    with opt.user_errors():
+        titles = [name.strip() for name in names.split(",")]
+        if len(titles) != 2 or not all(titles):
+            raise DataError(f"--names {names}: give two names, such as CommitPack,CommitPackFT")
+        written = write_report(raw, filtered, (titles[0], titles[1]), output)
+        _print(f"{len(written)} files in {output}: {', '.join(sorted({path.stem for path in written}))}")
+        if not any(path.stem.startswith("tasks") for path in written):
+            _print("kinds of task are not drawn: these statistics do not count them")
 
 
 def _ask_model(units: Any, base_url: str, model: str, size: int, seed: int) -> Mapping[str, int]:

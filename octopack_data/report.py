@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -116,28 +117,29 @@ def _read_summary(path: Path) -> Corpus:
 
 
 def _read_lists(kilobytes: Path, counts: Path) -> Corpus:
-    """Read `du -sc data/*` (kilobytes, name) and `wc -l` (name, colon, lines) as the reference published them."""
-    sizes = {name: int(number) / 1000 for number, name in _pairs(kilobytes) if name != "total"}
-    rows = {name.rstrip(":").split("/")[-1]: int(number) for name, number in _pairs(counts) if name != "total"}
+    sizes, rows = _numbers(kilobytes), _numbers(counts)
     lacking = sizes.keys() ^ rows.keys()
     if lacking:
         raise DataError(f"{kilobytes} and {counts} do not list the same languages: {', '.join(sorted(lacking)[:5])}")
-    languages = {name: LanguageSize(size, rows[name]) for name, size in sizes.items()}
+    languages = {name: LanguageSize(size / 1000, rows[name]) for name, size in sizes.items()}
     return Corpus(languages, "thousand blocks of 1,024 bytes on a disk")
 
 
-def _pairs(path: Path) -> list[tuple[str, str]]:
+def _numbers(path: Path) -> dict[str, int]:
+    """The numbers of a list by language: `124 ags-script` as `du -sc` prints it, or `data/ags-script: 31`."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:
         raise DataError(f"{path}: cannot read it ({error.strerror})") from error
-    pairs = []
-    for number, line in enumerate(lines, start=1):
-        fields = line.split()
-        if len(fields) != 2 or not any(field.isdecimal() for field in fields):
-            raise DataError(f"{path} line {number}: expected a name and a number, not {line!r}")
-        pairs.append((fields[0], fields[1]))
-    return pairs
+    numbers = {}
+    for place, line in enumerate(lines, start=1):
+        match = re.fullmatch(r"\s*(?:(\d+)\s+(\S+)|(\S+?):?\s+(\d+))\s*", line)
+        if match is None:
+            raise DataError(f"{path} line {place}: expected a name and a number, not {line!r}")
+        name = (match[2] or match[3]).rsplit("/", 1)[-1]
+        if name != "total":
+            numbers[name] = int(match[1] or match[4])
+    return numbers
 
 
 # ------------------------------------------------------------------------------------------------------------- tables
@@ -287,7 +289,7 @@ def draw_tasks(categories: Mapping[str, int]) -> Any:
         for place, kind in enumerate(kinds):
             outer.append((kind, categories[kind], _paler(base, 0.25 + 0.5 * place / len(kinds))))
     edge = {"edgecolor": "white", "linewidth": 0.6}
-    wedges, _ = axes.pie(  # type: ignore[misc]
+    wedges, _ = axes.pie(
         [count for _, count, _ in inner],
         radius=0.72,
         colors=[shade for *_, shade in inner],
@@ -297,7 +299,7 @@ def draw_tasks(categories: Mapping[str, int]) -> Any:
     )
     for wedge, (group, count, shade) in zip(wedges, inner, strict=True):
         _label_piece(axes, (wedge.theta1 + wedge.theta2) / 2, group, count / total, _ink_on(shade))
-    wedges, _ = axes.pie(  # type: ignore[misc]
+    wedges, _ = axes.pie(
         [count for _, count, _ in outer],
         radius=1.0,
         colors=[shade for *_, shade in outer],
@@ -322,7 +324,7 @@ def _label_piece(axes: Any, angle: float, name: str, share: float, ink: str) -> 
     if share < 0.025:
         return
     x, y = _on_circle(0.47, angle)
-    style = {"ha": "center", "va": "center", "fontsize": 5.6, "color": ink}
+    style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 5.6, "color": ink}
     if share >= 0.18:
         axes.text(x, y, f"{name}\n{share:.0%}", **style)
     else:

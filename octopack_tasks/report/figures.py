@@ -413,7 +413,7 @@ def draw_failures(entries: Sequence[Entry], scenario: str) -> Figure | None:
         for place, start, share in zip(places, starts, shares, strict=True):
             if share >= 6:
                 ink = "white" if outcome in _DARK_OUTCOMES else "black"
-                style = {"ha": "center", "va": "center_baseline", "fontsize": 5.5, "color": ink}
+                style: dict[str, Any] = {"ha": "center", "va": "center_baseline", "fontsize": 5.5, "color": ink}
                 axes.text(start + share / 2, place, f"{share:.0f}", **style)
         starts = [start + share for start, share in zip(starts, shares, strict=True)]
     names = [_title(entry, [task]) for entry, task in bars]
