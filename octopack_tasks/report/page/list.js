@@ -113,7 +113,7 @@ function drawFilters() {
         if (!next.delete(name)) next.add(name);
         go({ verdict: [...next].join(",") }, { instead: true });
       },
-    }, outcomeMark(name), ` ${outcomeName(name)} `, el("b", {}, count(counts.verdict.get(name) || 0))));
+    }, outcomeMark(name), outcomeName(name), el("b", {}, count(counts.verdict.get(name) || 0))));
   const isFiltered = Object.keys(NO_FILTERS).some((name) => state[name]);
   const search = $("q") || el("input", {
     id: "q", type: "search", placeholder: "Problem or function  ( / )", autocomplete: "off", spellcheck: "false",
@@ -167,11 +167,13 @@ function rowNode(at, isOpened) {
   return node;
 }
 
+const areSeveral = (field) => index.results.some((result) => result[field] !== index.results[0][field]);
+
 const scopeOf = (result) =>
   [
     !state.model && index.runs.length > 1 ? result.runData.label : "",
-    state.task ? "" : named(SCENARIOS, result.scenario),
-    state.lang ? "" : named(LANGUAGES, result.language),
+    state.task || !areSeveral("scenario") ? "" : named(SCENARIOS, result.scenario),
+    state.lang || !areSeveral("language") ? "" : named(LANGUAGES, result.language),
   ].filter(Boolean).join(" · ");
 
 const titleOf = (problem, more) =>

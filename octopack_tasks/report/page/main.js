@@ -28,7 +28,7 @@ function drawBar() {
     ...list.map((label) => el("option", { value: label, selected: label === chosen }, plain(label))),
   ];
   $("run").replaceChildren(...options(state.model, labels.length > 1 && !state.vs ? "all models" : null, labels));
-  $("vs").replaceChildren(...options(state.vs, "compare with …", labels.filter((label) => label !== state.model)));
+  $("vs").replaceChildren(...options(state.vs, "compare …", labels.filter((label) => label !== state.model)));
   $("versus-pick").hidden = labels.length < 2;
   const readings = readingsThere();
   $("reading").replaceChildren(...options(state.reading, null, readings));

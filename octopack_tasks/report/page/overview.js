@@ -128,7 +128,7 @@ function outcomeBars(results) {
     return [el("span", { class: "label" }, named(LANGUAGES, result.language)), bar, el("span", { class: "total" }, count(total))];
   });
   const there = new Set(results.flatMap((result) => result.cells.flatMap((cell) => cell.outcomes)));
-  const key = Object.keys(OUTCOMES).filter((name) => there.has(name)).map((name) => el("span", {}, outcomeMark(name), " ", outcomeName(name)));
+  const key = Object.keys(OUTCOMES).filter((name) => there.has(name)).map((name) => el("span", {}, outcomeMark(name), outcomeName(name)));
   return el("details", { class: "more", open: true }, el("summary", {}, "How the samples ended"),
     el("div", { class: "bars" }, lines), el("div", { class: "key" }, key));
 }

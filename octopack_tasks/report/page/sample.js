@@ -76,7 +76,7 @@ function verdictCard(cell, number, sample, side, isComparison) {
   return el("section", { class: `card verdict ${outcomeClass(sample.outcome)}` },
     isComparison ? el("h2", {}, el("span", { class: "side-name" }, side ? "B" : "A"), " ", outside(cell.result.runData.label)) : null,
     strip(cell, number, side),
-    el("div", { class: "line" }, el("span", { class: "status" }, outcomeMark(sample.outcome), " ", outcomeName(sample.outcome)),
+    el("div", { class: "line" }, el("span", { class: "status" }, outcomeMark(sample.outcome), outcomeName(sample.outcome)),
       verdict && verdict.detail ? outside(verdict.detail, { class: "detail" }) : null),
     verdict && verdict.suspicious.length ? el("p", { class: "notice" }, "Deserves a look: ", outside(verdict.suspicious.join("; "))) : null,
     el("dl", { class: "measures" }, facts),

@@ -28,7 +28,7 @@ def load(path: Path, dataset: str | None) -> list[ReportRun]:
     Raises:
         UserError: A file is damaged, or holds no result of our tasks.
     """
-    files = [path] if path.is_file() else sorted(path.rglob("evaluation_*.json"))
+    files = sorted(path.rglob("evaluation_*.json")) if path.is_dir() else [path] if path.suffix == ".json" else []
     runs: list[ReportRun] = []
     for file in files:
         content = _read(file)
@@ -62,8 +62,9 @@ def _run(file: Path, content: Mapping[str, Any]) -> ReportRun:
     results = []
     for name in names:
         scores = _scores(content[name], f"{file}: {name}")
-        limit = config.get("limit")
-        lacks = (f"only the first {limit} problems were asked",) if limit else ()
+        limit, first = config.get("limit"), config.get("limit_start")
+        lacks = (f"only {limit} problems were asked",) if limit else ()
+        lacks += (f"the first {first} problems were not asked",) if first else ()
         results.append(ReportResult(name, PAPER.name, _settings(config), scores, problems=limit, lacks=lacks))
     return _make(file, str(config.get("model") or file.stem), tuple(results))
 

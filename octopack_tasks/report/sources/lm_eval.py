@@ -36,13 +36,16 @@ def load(path: Path, dataset: str | None) -> list[ReportRun]:
     Raises:
         UserError: A file is damaged, or holds no result of our tasks.
     """
-    files = [path] if path.is_file() else sorted(path.rglob("results_*.json"))
+    files = sorted(path.rglob("results_*.json")) if path.is_dir() else [path] if path.suffix == ".json" else []
     folders: dict[Path, list[tuple[Path, Mapping[str, Any]]]] = defaultdict(list)
     for file in files:
         content = _read(file)
         if content is not None:
             folders[file.parent].append((file, content))
-    return [_run(path if path.is_file() else folder, found) for folder, found in folders.items()]
+    try:
+        return [_run(path if path.is_file() else folder, found) for folder, found in folders.items()]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path} is damaged, or of another version of lm-eval: {error!r}") from None
 
 
 def _read(file: Path) -> Mapping[str, Any] | None:

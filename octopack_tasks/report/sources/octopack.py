@@ -32,6 +32,8 @@ def load(path: Path, dataset: str | None) -> list[ReportRun]:
         works = load_works(run, dataset)
     except UserError as error:
         raise UserError(f"{run.folder}: {error} (--dataset says where the dataset of the runs is now)") from None
+    except (AttributeError, KeyError, TypeError) as error:
+        raise UserError(f"{run.folder / 'manifest.json'} is damaged: {error!r}") from None
     results = [
         _result(run, work, result)
         for reading in READINGS
