@@ -25,7 +25,7 @@ from octopack_tasks.problems import load_problems
 from sandboxes import Sandbox, open_sandbox
 
 STARTER = Path(validation.__file__).parents[1] / "resources" / "starter_pack"
-EFFORT = Effort(repeat=2, repeat_chance=24, mutants=2, timeout=2.0)
+EFFORT = Effort(repeat=2, repeat_chance=24, mutants=2, timeout=0.5)
 
 Write = Callable[..., Path]
 
