@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
+from urllib.parse import urljoin
 
 from octopack_data.commitpack.git import (
     OF_THE_REPOSITORY,
@@ -244,7 +245,8 @@ class Scraper:
         if error.reason is not Failure.RENAMED:
             return error
         answer = self._ask(url)
-        place = (answer.location or "").partition("/info/refs")[0] if answer else ""
+        location = answer.location if answer else None
+        place = urljoin(f"{url}/info/refs", location).partition("/info/refs")[0] if location else ""
         name = self.remote.repository_at(place)
         if name is None:
             return GitError(Failure.RENAMED, f"redirected to {place or 'nowhere'}, which is not followed")

@@ -305,13 +305,17 @@ def test_a_rename_is_followed_on_the_same_host_only(server: Server) -> None:
         "o/file": f"file://{server.root}/new/name.git/info/refs",
         "o/outside": f"{here}/../../etc/info/refs",
         "o/loop": f"{here}/o/loop.git/info/refs?service=git-upload-pack",
+        "o/relative": "/new/name.git/info/refs?service=git-upload-pack",
+        "o/no-scheme": f"//localhost:{server.port}/new/name.git/info/refs",
     }
     for name, place in places.items():
         server.always[name] = 301
         server.headers[name] = {"Location": place}
-    assert texts(scrape_one(scraper(server), target(commit, repos="o/renamed"))) == ("", "1")
+    renamed = ("o/renamed", "o/relative")
+    for name in renamed:
+        assert texts(scrape_one(scraper(server), target(commit, repos=name))) == ("", "1")
     for name in places:
-        follow = scraper(server, follow_renames=name != "o/renamed")
+        follow = scraper(server, follow_renames=name not in renamed)
         result = scrape_one(follow, target(commit, repos=name))
         assert result.failure is Failure.RENAMED, (name, result)
 
