@@ -44,6 +44,8 @@ def load(path: Path, dataset: str | None) -> list[ReportRun]:
             folders[file.parent].append((file, content))
     try:
         return [_run(path if path.is_file() else folder, found) for folder, found in folders.items()]
+    except UserError:
+        raise
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} is damaged, or of another version of lm-eval: {error!r}") from None
 

@@ -265,8 +265,9 @@ def test_the_newest_result_of_lm_eval_counts(tmp_path: Path) -> None:
 def test_files_that_hold_no_results(tmp_path: Path, content: str, complaint: str) -> None:
     file = tmp_path / "evaluation_results.json"
     file.write_text(content)
-    with pytest.raises(UserError, match=complaint):
+    with pytest.raises(UserError, match=complaint) as raised:
         load_runs([file])
+    assert "UserError" not in str(raised.value)
 
 
 def test_paths_that_are_no_run(tmp_path: Path) -> None:
