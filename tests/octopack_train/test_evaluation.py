@@ -3,6 +3,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from huggingface_hub import ModelCard
 
 from octopack_train import evaluation
 from octopack_train.errors import TrainingError
@@ -43,8 +44,14 @@ def test_the_merged_model_is_handed_to_octopack_evaluate_and_its_score_goes_into
     assert (run.merged / "model.safetensors").is_file()
     assert command[command.index("--limit") + 1] == "4"
     assert "| humanevalfixtests-python | 4 | pass@1 | 0.2500 |" in run.card_file.read_text()
+    assert "model-index" not in run.card_file.read_text()  # hubs would take a part for the benchmark
     write_card(run)  # a later card keeps the score
     assert "0.2500" in run.card_file.read_text()
+    recorded = {"humanevalfixtests-python": {"problems": 164, "scores": {"pass@1": 0.304}}}
+    run.scores_file.write_text(json.dumps(recorded))
+    write_card(run)
+    (score,) = ModelCard.load(run.card_file).data.eval_results
+    assert (score.dataset_name, score.metric_type, score.metric_value) == ("HumanEvalFix (Python)", "pass@1", 30.4)
     train(run.recipe(), fresh=True, report=lambda _: None)  # another training: the old score is not its own
     write_card(run)
     assert "0.2500" not in run.card_file.read_text()
