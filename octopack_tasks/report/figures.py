@@ -29,6 +29,7 @@ from octopack_tasks.report.standings import (
     PUBLISHED_MARK,
     SCENARIO_TITLES,
     Entry,
+    averaged,
     entries_of,
     language_title,
     readings_of,
@@ -109,7 +110,7 @@ def draw_overview(entries: Sequence[Entry]) -> Figure | None:
     is not known has the median width and a dashed outline. None where no model has a mean.
     """
     runs = [entry for entry in entries if not entry.is_published]
-    panels = {name: tasks_of(entries, name) for name in PANELS if name in scenarios_of(entries)}
+    panels = {name: averaged(tasks_of(entries, name)) for name in PANELS if name in scenarios_of(entries)}
     if len(panels) == len(PANELS) and not any(entry.mean(panels["fixdocs"]) for entry in runs):
         del panels["fixdocs"]
     shown = [entry for entry in entries if any(entry.mean(tasks) is not None for tasks in panels.values())]

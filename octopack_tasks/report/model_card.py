@@ -7,12 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from octopack_tasks.languages import PAPER_LANGUAGES
 from octopack_tasks.problems import HUB_DATASET
 from octopack_tasks.readings import PAPER
 from octopack_tasks.report.formats import write_text
 from octopack_tasks.report.inputs import ReportResult, ReportRun
 from octopack_tasks.report.published import PROBLEMS, PublishedModel
-from octopack_tasks.report.standings import SCENARIO_TITLES, entries_of, language_title
+from octopack_tasks.report.standings import SCENARIO_TITLES, benchmark_of, entries_of, language_title
 from octopack_tasks.report.tables import tables
 from octopack_tasks.tasks import get_task
 
@@ -72,6 +73,8 @@ def hub_scores(run: ReportRun) -> dict[str, dict[str, float]]:
 
 def _unfit(result: ReportResult) -> str:
     """Why a result does not stand for the benchmark; "" if it does."""
+    if result.language not in PAPER_LANGUAGES:
+        return f"{HUB_DATASET} has no {language_title(result.task)}"
     if result.dataset_problems not in (None, PROBLEMS):
         return f"a dataset of {result.dataset_problems} problems, not the {PROBLEMS} of {HUB_DATASET}"
     return ", ".join(result.lacks)
@@ -109,8 +112,8 @@ def _results(scores: Mapping[str, Mapping[str, float]]) -> Iterable[dict[str, An
 
 
 def _benchmark(task: str) -> str:
-    scenario = get_task(task).scenario.name
-    return SCENARIO_TITLES.get(scenario, f"HumanEval{scenario.capitalize()}")
+    name = benchmark_of(task)
+    return SCENARIO_TITLES.get(name, name)
 
 
 def _file_name(label: str) -> str:

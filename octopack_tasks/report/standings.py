@@ -7,11 +7,11 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from octopack_tasks.languages import LANGUAGES
+from octopack_tasks.languages import LANGUAGES, PAPER_LANGUAGES, Language
 from octopack_tasks.readings import PAPER
 from octopack_tasks.report.inputs import ReportResult, ReportRun, Score, Settings
 from octopack_tasks.report.published import PROBLEMS, Publication, PublishedModel
-from octopack_tasks.tasks import TASKS
+from octopack_tasks.tasks import get_task
 
 PUBLISHED_MARK = "†"
 """Follows the name of a model whose scores are published ones."""
@@ -23,8 +23,9 @@ SCENARIO_TITLES: Mapping[str, str] = {
     "fixdocs": "HumanEvalFixDocs",
     "explainsynthesize": "HumanEvalExplain",
     "synthesize": "HumanEvalSynthesize",
+    "quixbugs": "QuixBugs",
 }
-"""The scenarios with a score, in the paper's order, by the paper's names."""
+"""The benchmarks with a score, in the paper's order, by the paper's names."""
 
 _LANGUAGE_ORDER = ("python", "js", "java", "go", "cpp", "rust")
 """The order of the paper's columns."""
@@ -80,7 +81,7 @@ class Entry:
         if self.is_published:
             publication = self.publications.get(scenario)
             return (publication.settings,) if publication else ()
-        results = (result for result in self.results.values() if result.scenario == scenario)
+        results = (result for result in self.results.values() if benchmark_of(result.task) == scenario)
         return tuple(dict.fromkeys(_drawn(result) for result in results))
 
 
@@ -140,17 +141,27 @@ def _run_entry(run: ReportRun, reading: str) -> Entry:
     )
 
 
+def benchmark_of(task: str) -> str:
+    """What a task belongs to, whatever its language: a scenario of HumanEvalPack, or another benchmark."""
+    return task.rpartition("-")[0].removeprefix("humaneval")
+
+
 def scenarios_of(entries: Iterable[Entry]) -> tuple[str, ...]:
     """The scenarios that runs have a score in (published models too, where there are no runs), in the paper's order."""
-    found = {TASKS[task].scenario.name for entry in _leading(entries) for task in entry.scores}
+    found = {benchmark_of(task) for entry in _leading(entries) for task in entry.scores}
     return tuple(scenario for scenario in SCENARIO_TITLES if scenario in found)
 
 
 def tasks_of(entries: Iterable[Entry], scenario: str) -> tuple[str, ...]:
     """The tasks of a scenario that runs have a score in (published models too, where there are no runs)."""
-    found = {task for entry in _leading(entries) for task in entry.scores}
-    names = (f"humaneval{scenario}-{language}" for language in _languages())
-    return tuple(name for name in names if name in found)
+    found = {task for entry in _leading(entries) for task in entry.scores if benchmark_of(task) == scenario}
+    return tuple(in_order(found))
+
+
+def averaged(tasks: Sequence[str]) -> tuple[str, ...]:
+    """Those of a scenario's tasks that a mean is taken over: in the paper's languages, if there are any."""
+    of_paper = tuple(task for task in tasks if _language(task).name in PAPER_LANGUAGES)
+    return of_paper or tuple(tasks)
 
 
 def _leading(entries: Iterable[Entry]) -> Sequence[Entry]:
@@ -164,13 +175,17 @@ def _languages() -> tuple[str, ...]:
 
 def in_order(tasks: Iterable[str]) -> list[str]:
     """Tasks in the paper's order: scenario by scenario, in each the languages."""
-    order = [f"humaneval{scenario}-{language}" for scenario in SCENARIO_TITLES for language in _languages()]
-    return sorted(tasks, key=order.index)
+    scenarios, languages = list(SCENARIO_TITLES), _languages()
+    return sorted(tasks, key=lambda task: (scenarios.index(benchmark_of(task)), languages.index(_language(task).name)))
+
+
+def _language(task: str) -> Language:
+    return get_task(task).language
 
 
 def language_title(task: str) -> str:
     """The language of a task, as prose spells it."""
-    return TASKS[task].language.title
+    return _language(task).title
 
 
 def notes_of(entries: Sequence[Entry], scenario: str, tasks: Sequence[str]) -> tuple[str, ...]:

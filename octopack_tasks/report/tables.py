@@ -13,6 +13,7 @@ from octopack_tasks.report.standings import (
     HALF_MARK,
     SCENARIO_TITLES,
     Entry,
+    averaged,
     entries_of,
     in_order,
     language_title,
@@ -22,7 +23,7 @@ from octopack_tasks.report.standings import (
     tasks_of,
 )
 from octopack_tasks.results import NO_ANSWER
-from octopack_tasks.tasks import TASKS
+from octopack_tasks.tasks import get_task
 
 OUTCOMES = (
     "passed",
@@ -72,7 +73,7 @@ def tables(entries: Sequence[Entry], reading: str = PAPER.name) -> list[Table]:
 
 def summary_table(entries: Sequence[Entry], reading: str = PAPER.name) -> Table:
     """Mean pass@1 of each scenario: a row a model."""
-    scenarios = {scenario: tasks_of(entries, scenario) for scenario in scenarios_of(entries)}
+    scenarios = {scenario: averaged(tasks_of(entries, scenario)) for scenario in scenarios_of(entries)}
     columns = [Column("model", "Model", is_number=False), Column("parameters", "Parameters")]
     columns += [Column(scenario, SCENARIO_TITLES[scenario].removeprefix("HumanEval")) for scenario in scenarios]
     rows = []
@@ -100,14 +101,14 @@ def scores_table(entries: Sequence[Entry], scenario: str, reading: str = PAPER.n
     """pass@1 of a scenario: a row a model, a column a language."""
     tasks = tasks_of(entries, scenario)
     columns = [Column("model", "Model", is_number=False)]
-    columns += [Column(TASKS[task].language.name, language_title(task)) for task in tasks]
+    columns += [Column(get_task(task).language.name, language_title(task)) for task in tasks]
     if len(tasks) > 1:
         columns.append(Column("mean", "Mean"))
     rows = []
     for entry in entries:
         if any(task in entry.scores for task in tasks):
             cells = [_score_cell(entry, task) for task in tasks]
-            means = [percent_cell(entry.mean(tasks))] if len(tasks) > 1 else []
+            means = [percent_cell(entry.mean(averaged(tasks)))] if len(tasks) > 1 else []
             rows.append((text_cell(entry.title), *cells, *means))
     details = {
         "scenario": scenario,
@@ -122,9 +123,15 @@ def scores_table(entries: Sequence[Entry], scenario: str, reading: str = PAPER.n
         f"{SCENARIO_TITLES[scenario]}: pass@1 in percent{_read(reading)}.",
         tuple(columns),
         tuple(rows),
-        notes_of(entries, scenario, tasks),
+        (*notes_of(entries, scenario, tasks), *_mean_note(tasks)),
         details,
     )
+
+
+def _mean_note(tasks: Sequence[str]) -> tuple[str, ...]:
+    """Over which languages the mean is, where it is not over all that are shown."""
+    over = averaged(tasks)
+    return () if len(over) == len(tasks) else (f"Means are over {', '.join(map(language_title, over))}.",)
 
 
 def _score_cell(entry: Entry, task: str) -> Cell:

@@ -82,6 +82,30 @@ def test_half_a_run_is_labelled_and_has_no_mean() -> None:
     assert rows_of(summary_table(entries_of([whole, half], [])))["half"]["fixtests"] is None
 
 
+def test_means_are_over_the_papers_languages() -> None:
+    run = invented_run(languages=[*LANGUAGES, "typescript"])
+    table = scores_table(entries_of([run], find_published(["octocoder"])), "fixtests")
+    rows = rows_of(table)
+    assert rows["my-model"]["typescript"] is not None
+    assert rows["OctoCoder †"]["mean"] == pytest.approx(0.27033, abs=1e-4)
+    assert rows["my-model"]["mean"] == pytest.approx(sum(rows["my-model"][name] for name in LANGUAGES) / 6)
+    assert table.notes[-1] == "Means are over Python, JavaScript, Java, Go, C++, Rust."
+
+
+def test_other_benchmarks_have_a_table_of_their_own() -> None:
+    entries = entries_of([invented_run(languages=["python"]), _quixbugs_run()], find_published(["octocoder"]))
+    made = {table.name: table for table in tables(entries)}
+    assert [row["model"] for row in json.loads(made["scores-quixbugs"].json())["rows"]] == ["quick"]
+    assert [row["model"] for row in json.loads(made["scores-fixtests"].json())["rows"]] == ["OctoCoder †", "my-model"]
+
+
+def _quixbugs_run() -> Any:
+    import dataclasses
+
+    run = invented_run("quick", languages=["python"], dataset_problems=40)
+    return dataclasses.replace(run, results=(dataclasses.replace(run.results[0], task="quixbugs-python"),))
+
+
 def test_published_scores_are_marked_with_their_sampling() -> None:
     table = scores_table(entries_of([invented_run()], find_published(["octocoder,gpt-4"])), "fixtests")
     sources = [note for note in table.notes if note.startswith("† Published scores")]
