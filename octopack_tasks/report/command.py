@@ -87,7 +87,7 @@ def _write(
     from octopack_tasks.report.viewer import write_viewer
 
     parts: dict[str, Callable[[], list[Path]]] = {
-        "viewer": lambda: write_viewer(runs, out, step),
+        "viewer": lambda: write_viewer(runs, published, out, step),
         "tables": lambda: write_tables(runs, published, out / "tables"),
         "figures": lambda: write_figures(runs, published, out / "figures"),
         "model card": lambda: write_model_card(runs, published, out / "model-card"),

@@ -37,7 +37,7 @@ def write_contents(
 
 def _page(runs: Sequence[ReportRun], published: Sequence[PublishedModel], names: Sequence[str]) -> str:
     digest = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-    figures = [name for name in names if name.endswith(".png")]
+    figures = sorted((name for name in names if name.endswith(".png")), key=lambda name: "overview" not in name)
     others = [name for name in names if not name.startswith("figures/") and name != VIEWER]
     return "\n".join(
         [
@@ -68,7 +68,9 @@ def _run(run: ReportRun) -> str:
     tasks = list(dict.fromkeys(result.task for result in run.results))
     shown = ", ".join(tasks[:6]) + (f" and {len(tasks) - 6} more" if len(tasks) > 6 else "")
     lines = [f"<b>{_text(run.label)}</b> {_text(run.model)}, from {_text(run.origin.value)}: {_text(shown)}"]
-    lines += [f'<span class="half">Not whole: {_text(lack)}</span>' for lack in run.lacks]
+    lines += [f'<span class="half">Not whole: {_text(lack)}</span>' for lack in run.lacks[:3]]
+    if len(run.lacks) > 3:
+        lines.append(f'<span class="half">and {len(run.lacks) - 3} more tasks</span>')
     lines += [f'<span class="half">{_text(note)}</span>' for note in run.notes]
     return f'<p class="run">{"<br>".join(lines)}</p>'
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from octopack_tasks.problems import Problem, ProblemSet
 from octopack_tasks.report.inputs import Details, ReportResult, ReportRun
+from octopack_tasks.report.published import PublishedModel
 from octopack_tasks.results import outcome_of
 from octopack_tasks.runs import Judgement, ProblemKey, Sample, problem_key
 
@@ -50,11 +51,17 @@ Progress = Callable[[str, int, int], None]
 """Called with what is read, how many of its tasks are done, and how many there are."""
 
 
-def write_viewer(runs: Sequence[ReportRun], out: Path, progress: Progress = lambda *_: None) -> list[Path]:
+def write_viewer(
+    runs: Sequence[ReportRun],
+    published: Sequence[PublishedModel],
+    out: Path,
+    progress: Progress = lambda *_: None,
+) -> list[Path]:
     """Write the viewer.
 
     Args:
         runs: The runs; those without details appear with their scores only.
+        published: The published models whose scores stand beside theirs.
         out: The folder of the report.
         progress: Called as tasks are read.
 
@@ -62,14 +69,16 @@ def write_viewer(runs: Sequence[ReportRun], out: Path, progress: Progress = lamb
         The file that was written.
     """
     path = out / FILE
-    path.write_text(page(runs, progress), encoding="utf-8", newline="\n")
+    path.write_text(page(runs, published, progress), encoding="utf-8", newline="\n")
     return [path]
 
 
-def page(runs: Sequence[ReportRun], progress: Progress = lambda *_: None) -> str:
+def page(
+    runs: Sequence[ReportRun], published: Sequence[PublishedModel] = (), progress: Progress = lambda *_: None
+) -> str:
     """The viewer's page."""
     parts = _Parts()
-    index = _index(runs, parts, progress)
+    index = {**_index(runs, parts, progress), "published": [_published(model) for model in published]}
     scripts = "".join((_PAGE / name).read_text(encoding="utf-8") for name in (*_SCRIPTS, "main.js"))
     script = f'"use strict";(() => {{\n{scripts}}})();\n'
     style = (_PAGE / "style.css").read_text(encoding="utf-8")
@@ -198,6 +207,15 @@ def _about(run: ReportRun) -> dict[str, Any]:
         "path": str(run.path),
         "lacks": list(run.lacks),
         "notes": list(run.notes),
+    }
+
+
+def _published(model: PublishedModel) -> dict[str, Any]:
+    return {
+        "name": model.name,
+        "scores": {task: _number(value) for task, value in model.scores.items()},
+        "settings": {name: str(each.settings) for name, each in model.publications.items()},
+        "sources": {name: each.source for name, each in model.publications.items()},
     }
 
 

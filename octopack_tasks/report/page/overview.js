@@ -30,26 +30,18 @@ function scoreTable(results) {
   const k = ks.includes(Number(state.k)) ? Number(state.k) : ks[0];
   const languages = Object.keys(LANGUAGES).concat(results.map((result) => result.language))
     .filter((name, at, list) => list.indexOf(name) === at && results.some((result) => result.language === name));
-  const lines = [];
-  for (const scenario of Object.keys(SCENARIOS))
-    for (const run of index.runs) {
-      const found = results.filter((result) => result.scenario === scenario && result.runData === run);
-      if (found.length) lines.push([scenario, run, found]);
+  const bodies = Object.keys(SCENARIOS).map((scenario) => {
+    const own = index.runs.map((run) => [run, results.filter((result) => result.scenario === scenario && result.runData === run)])
+      .filter(([, found]) => found.length)
+      .map(([run, found]) => ownRow(run, found, languages, k));
+    const published = own.length && k === 1 && state.reading === "paper"
+      ? index.published.map((model) => publishedRow(model, scenario, languages)).filter(Boolean) : [];
+    const lines = [...own, ...published];
+    if (lines.length) {
+      lines[0].classList.add("first");
+      lines[0].firstElementChild.prepend(el("span", { class: "task" }, named(SCENARIOS, scenario)));
     }
-  const rowsOf = lines.map(([scenario, run, found], at) => {
-    const isFirst = at === 0 || lines[at - 1][0] !== scenario;
-    const of = (language) => found.find((result) => result.language === language);
-    const whole = languages.length > 1 && languages.every((name) => of(name) && !of(name).lacks.length && scoreAt(of(name), k));
-    const mean = whole ? languages.reduce((sum, name) => sum + scoreAt(of(name), k)[1], 0) / languages.length : null;
-    const settings = [...new Set(found.map((result) => result.settings))].join("; ");
-    return el("tr", { class: isFirst ? "first" : "" },
-      el("th", { scope: "row" },
-        el("span", { class: "task" }, isFirst ? named(SCENARIOS, scenario) : ""),
-        outside(run.label, { class: "model" }),
-        found.some((result) => result.lacks.length) ? el("span", { class: "badge", title: plain(run.lacks.join("\n")) }, "not whole") : null,
-        outside(settings, { class: "settings" })),
-      languages.map((name) => scoreCell(of(name), k)),
-      el("td", { class: "mean", title: mean === null ? "A mean needs whole results in all languages of this table" : "" }, percent(mean)));
+    return lines;
   });
   const choice = ks.length > 1
     ? el("div", { class: "segments", role: "group", "aria-label": "k" }, ks.slice(0, 12).map((each) =>
@@ -59,7 +51,35 @@ function scoreTable(results) {
     el("div", { class: "head" }, el("h2", {}, `pass@${k}`, el("span", { class: "dim" }, " in percent, with 95 % interval over problems")), choice),
     el("div", { class: "scroll" }, el("table", {},
       el("thead", {}, el("tr", {}, el("td", {}), languages.map((name) => el("th", { scope: "col" }, named(LANGUAGES, name))), el("th", { scope: "col" }, "Mean"))),
-      el("tbody", {}, rowsOf))));
+      el("tbody", {}, bodies))));
+}
+
+/** The mean over the languages; none unless each has a whole result. */
+function meanCell(values) {
+  const isWhole = values.length > 1 && values.every((value) => value !== null);
+  const mean = isWhole ? values.reduce((sum, value) => sum + value, 0) / values.length : null;
+  return el("td", { class: "mean", title: isWhole ? null : "A mean needs whole results in all languages of this table" }, percent(mean));
+}
+
+function ownRow(run, found, languages, k) {
+  const of = (language) => found.find((result) => result.language === language);
+  const settings = [...new Set(found.map((result) => result.settings))].join("; ");
+  return el("tr", {},
+    el("th", { scope: "row" }, outside(run.label, { class: "model" }),
+      found.some((result) => result.lacks.length) ? el("span", { class: "badge", title: plain(run.lacks.join("\n")) }, "not whole") : null,
+      outside(settings, { class: "settings" })),
+    languages.map((name) => scoreCell(of(name), k)),
+    meanCell(languages.map((name) => (of(name) && !of(name).lacks.length && scoreAt(of(name), k) ? scoreAt(of(name), k)[1] : null))));
+}
+
+function publishedRow(model, scenario, languages) {
+  const values = languages.map((name) => model.scores[`humaneval${scenario}-${name}`] ?? null);
+  if (values.every((value) => value === null)) return null;
+  return el("tr", { class: "published" },
+    el("th", { scope: "row" }, outside(model.name, { class: "model" }), el("span", { class: "badge plain", title: plain(model.sources[scenario] || "") }, "published"),
+      outside(model.settings[scenario] || "", { class: "settings" })),
+    values.map((value) => el("td", { class: value === null ? "none" : "" }, el("span", { class: "number" }, percent(value)))),
+    meanCell(values));
 }
 
 function scoreCell(result, k) {

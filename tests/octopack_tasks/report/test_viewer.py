@@ -17,6 +17,7 @@ from octopack_tasks.problems import Problem, load_problems
 from octopack_tasks.readings import PAPER
 from octopack_tasks.report import viewer
 from octopack_tasks.report.inputs import load_runs
+from octopack_tasks.report.published import find_published
 from octopack_tasks.results import outcome_of
 from octopack_tasks.runs import Judgement, Run
 
@@ -26,10 +27,10 @@ SYNTHESIZE = tuple(name.replace("fixtests", "synthesize") for name in FIX)
 Keep = Callable[[str], Path]
 
 
-def written(folder: Path, *runs: Path) -> Path:
+def written(folder: Path, *runs: Path, published: Sequence[str] = ()) -> Path:
     """The viewer of some runs."""
     folder.mkdir(exist_ok=True)
-    (path,) = viewer.write_viewer(load_runs(runs), folder)
+    (path,) = viewer.write_viewer(load_runs(runs), find_published(published), folder)
     return path
 
 
@@ -408,6 +409,14 @@ def test_scores_without_samples_are_shown_too(tmp_path: Path, page: Page) -> Non
     page.open(written(tmp_path / "out", file))
     assert "30.5" in page.text(".scores")
     assert "scores only" in page.text("#rows")
+
+
+def test_published_scores_stand_beside_marked_as_such(run: Path, tmp_path: Path, page: Page, keep: Keep) -> None:
+    page.open(written(tmp_path / "out", run, published=["octocoder", "gpt-4"]))
+    rows = page.evaluate("[...document.querySelectorAll('.scores tbody tr.published')].map(row => row.innerText)")
+    assert len(rows) == 4  # two models in each of two tasks
+    assert all(text in rows[0] for text in ("OctoCoder", "published", "n=20", "30.4"))
+    keep("published")
 
 
 @pytest.mark.parametrize("write", [edited, rambling])
