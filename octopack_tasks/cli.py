@@ -63,6 +63,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(tasks, name="tasks")
     tasks.command("list")(list_tasks)
     tasks.command("show")(show_task)
+    tasks.command("stats")(show_statistics)
     app.command("lm-eval-path")(print_lm_eval_path)
     app.command("conformance")(check_conformance)
 
@@ -122,6 +123,40 @@ def show_task(
     task.check_format(prompt)
     problem = _chosen_problem(task, index, task_id, dataset, descriptions)
     _print_prompt(task.prompt(problem, prompt))
+
+
+def show_statistics(
+    dataset: _Dataset = None,
+    out: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Folder for the tables (Markdown, LaTeX, CSV, JSON) and a figure (PNG, PDF, SVG)."),
+    ] = None,
+) -> None:
+    """Show what the problems are like: lengths, kinds of bug and symptoms by language.
+
+    Examples:
+        octopack tasks stats
+
+        octopack tasks stats --dataset my-pack --out statistics
+    """
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from octopack_tasks.report.problem_statistics import load_pack, tables, write_statistics
+
+    pack = load_pack(dataset)
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    for table in tables(pack):
+        shown = Table(title=table.caption, title_justify="left")
+        for column in table.columns:
+            shown.add_column(column.title, justify="right" if column.is_number else "left")
+        for row in table.rows:
+            shown.add_row(*(Text(cell.text) for cell in row))
+        console.print(shown)
+    if out is not None:
+        written = write_statistics(pack, out)
+        typer.echo(f"{len(written)} files in {out}")
 
 
 def _chosen_problem(

@@ -169,13 +169,14 @@ def _leading(entries: Iterable[Entry]) -> Sequence[Entry]:
     return [entry for entry in all_entries if not entry.is_published] or all_entries
 
 
-def _languages() -> tuple[str, ...]:
+def languages_in_order() -> tuple[str, ...]:
+    """All languages, those of the paper first, in the order of its tables."""
     return (*_LANGUAGE_ORDER, *(name for name in LANGUAGES if name not in _LANGUAGE_ORDER))
 
 
 def in_order(tasks: Iterable[str]) -> list[str]:
     """Tasks in the paper's order: scenario by scenario, in each the languages."""
-    scenarios, languages = list(SCENARIO_TITLES), _languages()
+    scenarios, languages = list(SCENARIO_TITLES), languages_in_order()
     return sorted(tasks, key=lambda task: (scenarios.index(benchmark_of(task)), languages.index(_language(task).name)))
 
 
