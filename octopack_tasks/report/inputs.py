@@ -22,7 +22,7 @@ from octopack_tasks.problems import Problem, ProblemSet
 from octopack_tasks.readings import PAPER
 from octopack_tasks.results import BugType
 from octopack_tasks.runs import Judgement, ProblemKey, Sample
-from octopack_tasks.tasks import TASKS, get_task
+from octopack_tasks.tasks import get_task
 
 Z_95 = 1.959963984540054
 """A normal distribution has 95 % of its mass within so many standard deviations."""
@@ -151,6 +151,12 @@ class ReportResult:
     def language(self) -> str:
         """Name of the language."""
         return get_task(self.task).language.name
+
+    @property
+    def problem_set(self) -> tuple[str, str]:
+        """What tasks share that have the same problems: the benchmark and the language."""
+        benchmark = "humanevalpack" if self.task.startswith("humaneval") else self.task.rpartition("-")[0]
+        return benchmark, self.language
 
     @property
     def is_whole(self) -> bool:
@@ -294,13 +300,21 @@ def check_known_tasks(names: Iterable[str], where: Path) -> list[str]:
         UserError: None is.
     """
     all_names = list(names)
-    known = [name for name in all_names if name in TASKS]
+    known = [name for name in all_names if _is_task(name)]
     if not known:
         raise UserError(
             f"{where} has no result of our tasks (it has: {', '.join(all_names[:5]) or 'none'}); "
             "`octopack tasks list` shows them"
         )
     return known
+
+
+def _is_task(name: str) -> bool:
+    try:
+        get_task(name)
+    except UserError:
+        return False
+    return True
 
 
 def parameters_in(name: str) -> float | None:
@@ -319,14 +333,14 @@ def short_name(model: str) -> str:
 
 def _checked_datasets(runs: Sequence[ReportRun], *, allow_mixed: bool) -> list[ReportRun]:
     """Refuse or label runs of different datasets."""
-    hashes: dict[str, dict[str, str]] = {}
+    hashes: dict[tuple[str, str], dict[str, str]] = {}
     for run in runs:
         for result in run.results:
             if result.dataset_sha256:
-                hashes.setdefault(result.language, {}).setdefault(result.dataset_sha256, str(run.path))
-    mixed = {language: owners for language, owners in hashes.items() if len(owners) > 1}
+                hashes.setdefault(result.problem_set, {}).setdefault(result.dataset_sha256, str(run.path))
+    mixed = {problem_set: owners for problem_set, owners in hashes.items() if len(owners) > 1}
     if mixed and not allow_mixed:
-        language, owners = next(iter(mixed.items()))
+        (_, language), owners = next(iter(mixed.items()))
         named = " and ".join(f"{sha256[:12]} ({path})" for sha256, path in list(owners.items())[:2])
         raise UserError(
             f"the runs answer different datasets: {language} has the hashes {named}. Their scores do not compare; to "
@@ -335,11 +349,11 @@ def _checked_datasets(runs: Sequence[ReportRun], *, allow_mixed: bool) -> list[R
     return [_labelled_dataset(run, mixed) for run in runs]
 
 
-def _labelled_dataset(run: ReportRun, mixed: Mapping[str, Mapping[str, str]]) -> ReportRun:
+def _labelled_dataset(run: ReportRun, mixed: Mapping[tuple[str, str], Mapping[str, str]]) -> ReportRun:
     own = {
         result.language: result.dataset_sha256
         for result in run.results
-        if result.language in mixed and result.dataset_sha256
+        if result.problem_set in mixed and result.dataset_sha256
     }
     if not own:
         return run

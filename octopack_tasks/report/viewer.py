@@ -17,11 +17,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from octopack_tasks.languages import LANGUAGES, PAPER_LANGUAGES
 from octopack_tasks.problems import Problem, ProblemSet
 from octopack_tasks.report.inputs import Details, ReportResult, ReportRun
 from octopack_tasks.report.published import PublishedModel
+from octopack_tasks.report.standings import benchmark_of, in_order
 from octopack_tasks.results import outcome_of
 from octopack_tasks.runs import Judgement, ProblemKey, Sample, problem_key
+from octopack_tasks.tasks import get_task
 
 FILE = "viewer.html"
 """Name of the page in a report."""
@@ -191,7 +194,15 @@ def _index(runs: Sequence[ReportRun], parts: _Parts, progress: Progress) -> dict
         "works": works,
         "results": results,
         "names": list(names),
+        "languages": _languages(runs),
     }
+
+
+def _languages(runs: Sequence[ReportRun]) -> list[list[Any]]:
+    """The languages of the runs in the order of all tables: name, title, whether it is one of the paper's."""
+    found = {result.language for run in runs for result in run.results}
+    ordered = [get_task(task).language for task in in_order(f"humanevalfixtests-{name}" for name in LANGUAGES)]
+    return [[each.name, each.title, each.name in PAPER_LANGUAGES] for each in ordered if each.name in found]
 
 
 def _tasks_of(run: ReportRun) -> list[str]:
@@ -222,7 +233,7 @@ def _published(model: PublishedModel) -> dict[str, Any]:
 def _summary(result: ReportResult) -> dict[str, Any]:
     return {
         "task": result.task,
-        "scenario": result.scenario,
+        "scenario": benchmark_of(result.task),
         "language": result.language,
         "reading": result.reading,
         "settings": str(result.settings),

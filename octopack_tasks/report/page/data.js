@@ -30,6 +30,11 @@ function naturally(a, b) {
 async function readIndex() {
   index = await unpacked("index");
   const { names } = index;
+  for (const [name, title, isOfPaper] of index.languages) {
+    LANGUAGES[name] = title;
+    if (isOfPaper) PAPER_LANGUAGES.add(name);
+  }
+  for (const { scenario } of index.results) SCENARIOS[scenario] ||= named(SCENARIOS, scenario);
   for (const set of index.sets) {
     const suffixes = set.problems.map((row) => String(row[0]).split("/").pop());
     const isTelling = new Set(suffixes).size === suffixes.length;

@@ -5,6 +5,7 @@ const HEIGHT = 17;
 const AXIS = 15;
 const NARROWEST = 9;
 const WIDEST = 26;
+const SHORT = { js: "JS", typescript: "TS" };
 
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
@@ -21,8 +22,7 @@ function heat(share, colors) {
 
 /** A heat map of the results of one run and scenario, by language; `others` are those of the run it is compared with. */
 function heatMap(results, others) {
-  const byLanguage = Object.keys(LANGUAGES).concat(results.map((result) => result.language))
-    .filter((language, at, list) => list.indexOf(language) === at)
+  const byLanguage = Object.keys(LANGUAGES)
     .map((language) => results.find((result) => result.language === language)).filter(Boolean);
   const keys = [...new Set(byLanguage.flatMap((result) => result.cells.map((cell) => cell.problem.key)))].sort(naturally);
   const grid = byLanguage.map((result) => {
@@ -123,7 +123,7 @@ function drawMap(view) {
       ink.font = `11px ${css("--sans")}`;
       ink.fillStyle = text;
       byLanguage.forEach((result, row) =>
-        ink.fillText(result.language === "js" ? "JS" : named(LANGUAGES, result.language), 0, top + row * HEIGHT + HEIGHT / 2));
+        ink.fillText(SHORT[result.language] || LANGUAGES[result.language], 0, top + row * HEIGHT + HEIGHT / 2));
     }
   });
 }

@@ -28,8 +28,7 @@ function scoreTable(results) {
   const ks = [...new Set(results.flatMap((result) => result.scores.map((score) => score[0])))].sort((a, b) => a - b);
   if (!ks.length) return el("p", { class: "empty" }, "No scores for this choice.");
   const k = ks.includes(Number(state.k)) ? Number(state.k) : ks[0];
-  const languages = Object.keys(LANGUAGES).concat(results.map((result) => result.language))
-    .filter((name, at, list) => list.indexOf(name) === at && results.some((result) => result.language === name));
+  const languages = Object.keys(LANGUAGES).filter((name) => results.some((result) => result.language === name));
   const bodies = Object.keys(SCENARIOS).map((scenario) => {
     const own = index.runs.map((run) => [run, results.filter((result) => result.scenario === scenario && result.runData === run)])
       .filter(([, found]) => found.length)
@@ -50,12 +49,14 @@ function scoreTable(results) {
   return el("section", { class: "scores" },
     el("div", { class: "head" }, el("h2", {}, `pass@${k}`, el("span", { class: "dim" }, " in percent, with 95 % interval over problems")), choice),
     el("div", { class: "scroll" }, el("table", {},
-      el("thead", {}, el("tr", {}, el("td", {}), languages.map((name) => el("th", { scope: "col" }, named(LANGUAGES, name))), el("th", { scope: "col" }, "Mean"))),
+      el("thead", {}, el("tr", {}, el("td", {}), languages.map((name) => el("th", { scope: "col" }, named(LANGUAGES, name))), el("th", { scope: "col", title: "over the languages of the paper" }, "Mean"))),
       el("tbody", {}, bodies))));
 }
 
-/** The mean over the languages; none unless each has a whole result. */
-function meanCell(values) {
+/** The mean over the languages of the paper (of all, where none is); none unless each has a whole result. */
+function meanCell(languages, valueOf) {
+  const ofPaper = languages.filter((name) => PAPER_LANGUAGES.has(name));
+  const values = (ofPaper.length ? ofPaper : languages).map(valueOf);
   const isWhole = values.length > 1 && values.every((value) => value !== null);
   const mean = isWhole ? values.reduce((sum, value) => sum + value, 0) / values.length : null;
   return el("td", { class: "mean", title: isWhole ? null : "A mean needs whole results in all languages of this table" }, percent(mean));
@@ -69,17 +70,17 @@ function ownRow(run, found, languages, k) {
       found.some((result) => result.lacks.length) ? el("span", { class: "badge", title: plain(run.lacks.join("\n")) }, "not whole") : null,
       outside(settings, { class: "settings" })),
     languages.map((name) => scoreCell(of(name), k)),
-    meanCell(languages.map((name) => (of(name) && !of(name).lacks.length && scoreAt(of(name), k) ? scoreAt(of(name), k)[1] : null))));
+    meanCell(languages, (name) => (of(name) && !of(name).lacks.length && scoreAt(of(name), k) ? scoreAt(of(name), k)[1] : null)));
 }
 
 function publishedRow(model, scenario, languages) {
-  const values = languages.map((name) => model.scores[`humaneval${scenario}-${name}`] ?? null);
-  if (values.every((value) => value === null)) return null;
+  const valueOf = (name) => model.scores[`humaneval${scenario}-${name}`] ?? null;
+  if (languages.every((name) => valueOf(name) === null)) return null;
   return el("tr", { class: "published" },
     el("th", { scope: "row" }, outside(model.name, { class: "model" }), el("span", { class: "badge plain", title: plain(model.sources[scenario] || "") }, "published"),
       outside(model.settings[scenario] || "", { class: "settings" })),
-    values.map((value) => el("td", { class: value === null ? "none" : "" }, el("span", { class: "number" }, percent(value)))),
-    meanCell(values));
+    languages.map(valueOf).map((value) => el("td", { class: value === null ? "none" : "" }, el("span", { class: "number" }, percent(value)))),
+    meanCell(languages, valueOf));
 }
 
 function scoreCell(result, k) {

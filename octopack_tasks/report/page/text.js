@@ -63,8 +63,12 @@ const SCENARIOS = {
   explaindescribe: "Explain",
   explainsynthesize: "Explain, then write",
   synthesize: "Synthesize",
+  quixbugs: "QuixBugs",
 };
-const LANGUAGES = { python: "Python", js: "JavaScript", typescript: "TypeScript", java: "Java", go: "Go", cpp: "C++", rust: "Rust" };
+/** Titles by name of language, in the order of the tables; filled from the data. */
+const LANGUAGES = {};
+/** The languages of the paper, over which means are taken. */
+const PAPER_LANGUAGES = new Set();
 const OUTCOMES = {
   passed: ["✓", "passed"],
   failed: ["✗", "failed"],

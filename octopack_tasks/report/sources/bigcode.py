@@ -63,9 +63,9 @@ def _run(file: Path, content: Mapping[str, Any]) -> ReportRun:
     for name in names:
         scores = _scores(content[name], f"{file}: {name}")
         limit, first = config.get("limit"), config.get("limit_start")
-        lacks = (f"only {limit} problems were asked",) if limit else ()
-        lacks += (f"the first {first} problems were not asked",) if first else ()
-        results.append(ReportResult(name, PAPER.name, _settings(config), scores, problems=limit, lacks=lacks))
+        lacks = [f"only {limit} problems were asked"] if limit else []
+        lacks += [f"the first {first} problems were not asked"] if first else []
+        results.append(ReportResult(name, PAPER.name, _settings(config), scores, problems=limit, lacks=tuple(lacks)))
     return _make(file, str(config.get("model") or file.stem), tuple(results))
 
 

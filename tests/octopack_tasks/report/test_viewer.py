@@ -411,6 +411,20 @@ def test_scores_without_samples_are_shown_too(tmp_path: Path, page: Page) -> Non
     assert "scores only" in page.text("#rows")
 
 
+def test_a_seventh_language_is_shown_but_not_in_the_mean(tmp_path: Path, page: Page) -> None:
+    run = write_run(tmp_path / "run", [*FIX[:2], "humanevalfixtests-typescript"], n_samples=2)
+    page.open(written(tmp_path / "out", run))
+    scores = [result.pass_at(1) for result in load_runs([run])[0].results if result.language != "typescript"]
+    mean = sum(score.value for score in scores if score) / 2
+    assert page.evaluate("[...document.querySelectorAll('thead th')].slice(0, 4).map(head => head.innerText)") == [
+        "Python",
+        "JavaScript",
+        "TypeScript",
+        "Mean",
+    ]
+    assert page.text(".scores td.mean") == f"{100 * mean:.1f}"
+
+
 def test_published_scores_stand_beside_marked_as_such(run: Path, tmp_path: Path, page: Page, keep: Keep) -> None:
     page.open(written(tmp_path / "out", run, published=["octocoder", "gpt-4"]))
     rows = page.evaluate("[...document.querySelectorAll('.scores tbody tr.published')].map(row => row.innerText)")
