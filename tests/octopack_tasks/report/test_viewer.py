@@ -358,6 +358,22 @@ def test_hostile_texts_do_nothing_and_stay_readable(tmp_path: Path, page: Page, 
     assert page.evaluate("location.protocol") == "file:"
 
 
+def test_markup_that_got_into_the_page_would_do_nothing(report: Path, page: Page) -> None:
+    page.open(report)
+    page.evaluate(
+        "document.getElementById('main').innerHTML = `<img src='https://evil.invalid/x.png' onerror='window.hurt = 1'>"
+        "<iframe src='https://evil.invalid/'></iframe><a id='link' href='javascript:window.hurt = 1'>x</a>`;"
+        "document.getElementById('link').click()"
+    )
+    page.evaluate("fetch('https://evil.invalid/').catch(() => {})")
+    page.wait("true")
+    assert page.evaluate("window.hurt === undefined")
+    refused = [line for line in page.console if "Content Security Policy" in line]
+    assert len(refused) >= 4  # the picture, its handler or the link, the frame, the request
+    page.console.clear()
+    page.requests[:] = [url for url in page.requests if not url.startswith("https://evil.invalid/")]
+
+
 def test_what_cannot_be_seen_is_spelled_out(tmp_path: Path, page: Page) -> None:
     def write(problem: Problem, number: int, generator: random.Random) -> str:
         return "    return 1  # \u202e \u2066 \0 \ud800 \u2028 \U0001f419\n"
