@@ -86,17 +86,20 @@ def list_tasks() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from octopack_tasks.tasks import GROUPS, TASKS
+    from octopack_tasks.tasks import FURTHER_TASKS, GROUPS, TASKS
 
     tasks = Table("task", "language", "what it asks", title=f"{len(TASKS)} tasks", title_justify="left")
     for task in TASKS.values():
         tasks.add_row(task.name, task.language.title, task.scenario.title)
+    further = Table("task", "language", "its --dataset", title="other benchmarks", title_justify="left")
+    for task in FURTHER_TASKS.values():
+        further.add_row(task.name, task.language.title, "a checkout of QuixBugs (docs/quixbugs.md)")
     groups = Table("group", "tasks", title="groups", title_justify="left")
     for name, members in GROUPS.items():
         groups.add_row(name, str(len(members)))
     # A file or a pipe has no width: names must not be cut there.
     console = Console(width=None if sys.stdout.isatty() else 120)
-    console.print(tasks, groups)
+    console.print(tasks, groups, further)
 
 
 def show_task(
@@ -165,10 +168,9 @@ def _chosen_problem(
     import dataclasses
 
     from octopack_tasks.errors import UserError
-    from octopack_tasks.problems import load_problems
 
     stands_in = task.needs_descriptions and descriptions is None
-    problems = load_problems(task.language.name, dataset) if stands_in else task.problems(dataset, descriptions)
+    problems = task.load(dataset) if stands_in else task.problems(dataset, descriptions)
     if task_id is not None:
         problem = problems.get(task_id)
     elif index < len(problems):

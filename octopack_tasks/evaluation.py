@@ -19,7 +19,7 @@ from octopack_tasks.generation import Backend, Finish, Request, Sampling, Stop, 
 from octopack_tasks.generation.replay import Replay
 from octopack_tasks.judging import Progress, judging
 from octopack_tasks.plans import Plan, TaskPlan, TooLong, Work, differences, plan_from_manifest, settings
-from octopack_tasks.problems import Problem, ProblemSet, dataset_name, load_problems
+from octopack_tasks.problems import Problem, ProblemSet, dataset_name
 from octopack_tasks.readings import PAPER, Reading, get_reading
 from octopack_tasks.recordings import Recording, descriptions_of_run
 from octopack_tasks.results import Results, file_of, judgements_by_problem, summarize
@@ -129,7 +129,7 @@ def _check_dataset(run: Run, problems: ProblemSet, sha256: str) -> None:
 def _imported_work(run: Run, name: str, values: Mapping[str, Any], recorded: Mapping[str, Any]) -> Work:
     plan = TaskPlan(name, values["prompt"], values["n_samples"])
     (task,) = find_tasks([name])
-    whole = load_problems(task.language.name, recorded["dataset"])
+    whole = task.load(recorded["dataset"])
     _check_dataset(run, whole, values["dataset_sha256"])
     keys = {sample.key for sample in run.samples(name)}
     problems = [
@@ -151,7 +151,7 @@ def import_recordings(run: Run, recordings: Iterable[Recording], dataset: str | 
     tasks: dict[str, Any] = {}
     sources: list[str] = []
     for recording in recordings:
-        problems = load_problems(recording.task.language.name, dataset)
+        problems = recording.task.load(dataset)
         run.add_samples(recording.task.name, recording.samples)
         sources.append(str(recording.source))
         tasks[recording.task.name] = {

@@ -14,7 +14,7 @@ from typing import Any
 from octopack_tasks.descriptions import Descriptions, Missing, join_descriptions, read_descriptions
 from octopack_tasks.errors import UserError
 from octopack_tasks.generation.protocol import Request, Sampling, Stop
-from octopack_tasks.problems import Problem, ProblemSet, dataset_name, load_problems
+from octopack_tasks.problems import Problem, ProblemSet, dataset_name
 from octopack_tasks.prompts import DEFAULT_FORMAT, ENCODER_FORMAT
 from octopack_tasks.tasks import Task, get_task
 
@@ -124,7 +124,7 @@ class Plan:
 
     def _work(self, plan: TaskPlan, names: set[str]) -> Work:
         task = get_task(plan.name)
-        whole = load_problems(task.language.name, self.dataset)
+        whole = task.load(self.dataset)
         chosen = self.choose(whole)
         if not task.needs_descriptions:
             return Work(task, plan, whole, chosen)

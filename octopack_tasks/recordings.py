@@ -12,13 +12,13 @@ from typing import Any
 
 from octopack_tasks.descriptions import Descriptions
 from octopack_tasks.errors import UserError
-from octopack_tasks.problems import ProblemSet, load_problems
+from octopack_tasks.problems import ProblemSet
 from octopack_tasks.prompts import DEFAULT_FORMAT
 from octopack_tasks.readings import PAPER
 from octopack_tasks.runs import Run, Sample
-from octopack_tasks.tasks import TASKS, Task, get_task
+from octopack_tasks.tasks import FURTHER_TASKS, TASKS, Task, get_task
 
-_TASK_NAME = re.compile("|".join(sorted(map(re.escape, TASKS), key=len, reverse=True)))
+_TASK_NAME = re.compile("|".join(sorted(map(re.escape, TASKS | FURTHER_TASKS), key=len, reverse=True)))
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ def _generations(path: Path, text: str, task: Task, prompt: str, dataset: str | 
             raise UserError(f"{path}: item {index} must be a list of strings (the samples of problem {index})")
         if not answers:
             raise UserError(f"{path}: item {index} is empty: problem {index} has no sample")
-    problems = load_problems(task.language.name, dataset)
+    problems = task.load(dataset)
     asked = problems[:limit]
     candidates, rest = divmod(len(generations), len(asked)) if task.needs_descriptions else (1, 0)
     if rest or not candidates or (not task.needs_descriptions and len(generations) != len(asked)):
@@ -236,7 +236,7 @@ def _lines(path: Path, text: str, known: str | None, prompt: str | None, dataset
         raise UserError(f"{path} holds no samples")
     for name, found in samples.items():
         task = get_task(name)
-        problems = load_problems(task.language.name, dataset)
+        problems = task.load(dataset)
         for sample in found:
             problems.get(sample.task_id)  # refuses the samples of another dataset
         yield Recording(task, prompt or _recorded_prompt(path, name), tuple(found), path)

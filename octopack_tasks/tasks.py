@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from octopack_tasks.descriptions import Missing, join_descriptions, read_descriptions
 from octopack_tasks.errors import UserError
 from octopack_tasks.languages import LANGUAGES, PAPER_LANGUAGES, Assembled, Language, with_tests
-from octopack_tasks.problems import Problem, ProblemSet, load_problems
+from octopack_tasks.problems import Problem, ProblemSet, dataset_name, load_problems
 from octopack_tasks.prompts import (
     DEFAULT_FORMAT,
     EDIT_FORMATS,
@@ -21,6 +21,8 @@ from octopack_tasks.prompts import (
     render,
     stop_words,
 )
+from octopack_tasks.quixbugs import LANGUAGES as QUIXBUGS_LANGUAGES
+from octopack_tasks.quixbugs import load_quixbugs
 from octopack_tasks.scenarios import SCENARIOS, Scenario
 from sandboxes import Program
 
@@ -72,6 +74,17 @@ class Task:
                 f"prompt format {format!r} does not suit {self.name}; choose from: {', '.join(self.formats)}"
             )
 
+    def load(self, dataset: str | os.PathLike[str] | None = None) -> ProblemSet:
+        """Load its problems, without descriptions.
+
+        Args:
+            dataset: See `load_problems`.
+
+        Raises:
+            UserError: It is not there or malformed.
+        """
+        return load_problems(self.language.name, dataset)
+
     def problems(
         self,
         dataset: str | os.PathLike[str] | None = None,
@@ -89,13 +102,13 @@ class Task:
             UserError: Something is not there or malformed.
         """
         if not self.needs_descriptions:
-            return load_problems(self.language.name, dataset)
+            return self.load(dataset)
         if descriptions is None:
             raise UserError(
                 f"{self.name} needs the descriptions that humanevalexplaindescribe-{self.language.name} wrote: "
                 "name its samples file or the folder it is in"
             )
-        problems = load_problems(self.language.name, dataset)
+        problems = self.load(dataset)
         return join_descriptions(problems, read_descriptions(descriptions, problems), missing)
 
     def prompt(self, problem: Problem, format: str = DEFAULT_FORMAT) -> Prompt:  # noqa: A002
@@ -182,6 +195,19 @@ class Task:
             )
 
 
+class QuixBugsTask(Task):
+    """Fix a program of QuixBugs, given its documentation: as humanevalfixdocs, with problems from a checkout."""
+
+    @property
+    def name(self) -> str:
+        """Its name, such as `quixbugs-python`."""
+        return f"quixbugs-{self.language.name}"
+
+    def load(self, dataset: str | os.PathLike[str] | None = None) -> ProblemSet:
+        """Load its problems from a checkout of QuixBugs; see `load_quixbugs`."""
+        return load_quixbugs(self.language.name, dataset_name(dataset))
+
+
 _ADDED = tuple(name for name in LANGUAGES if name not in PAPER_LANGUAGES)
 
 TASKS: dict[str, Task] = {
@@ -189,6 +215,12 @@ TASKS: dict[str, Task] = {
     for languages in (PAPER_LANGUAGES, _ADDED)
     for task in (Task(scenario, LANGUAGES[name]) for scenario in SCENARIOS.values() for name in languages)
 }
+
+
+FURTHER_TASKS: dict[str, Task] = {
+    task.name: task for task in (QuixBugsTask(SCENARIOS["fixdocs"], LANGUAGES[name]) for name in QUIXBUGS_LANGUAGES)
+}
+"""Tasks of other benchmarks: in no group, and meant only where no task of HumanEvalPack is."""
 
 
 def _groups() -> dict[str, tuple[str, ...]]:
@@ -223,7 +255,7 @@ def get_task(name: str) -> Task:
         UserError: There is none.
     """
     try:
-        return TASKS[name]
+        return (TASKS | FURTHER_TASKS)[name]
     except KeyError:
         raise UserError(f"unknown task {name!r}; `octopack tasks list` shows the {len(TASKS)} there are") from None
 
@@ -236,8 +268,12 @@ def find_tasks(names: Iterable[str]) -> list[Task]:
     """
     found: dict[str, Task] = {}
     for name in names:
-        members = GROUPS.get(name) or tuple(task for task in TASKS if fnmatchcase(task, name))
+        members = GROUPS.get(name) or _matching(TASKS, name) or _matching(FURTHER_TASKS, name)
         if not members:
             raise UserError(f"no task or group {name!r}; `octopack tasks list` shows what there is")
-        found.update((member, TASKS[member]) for member in members)
+        found.update((member, get_task(member)) for member in members)
     return list(found.values())
+
+
+def _matching(tasks: Iterable[str], pattern: str) -> tuple[str, ...]:
+    return tuple(task for task in tasks if fnmatchcase(task, pattern))

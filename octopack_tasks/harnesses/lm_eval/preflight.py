@@ -12,7 +12,7 @@ from octopack_tasks.descriptions import Missing
 from octopack_tasks.errors import UserError
 from octopack_tasks.harnesses.lm_eval import TASK_FOLDER
 from octopack_tasks.harnesses.lm_eval.settings import Settings
-from octopack_tasks.tasks import GROUPS, TASKS, Task
+from octopack_tasks.tasks import GROUPS, Task, get_task
 
 logger = logging.getLogger("lm_eval.octopack")
 
@@ -43,7 +43,7 @@ def _our_tasks(names: list[Any], task_manager: Any) -> list[Task]:
     for name in names:
         entry = task_manager.task_index.get(name) if isinstance(name, str) else None
         if entry is not None and entry.yaml_path and TASK_FOLDER.resolve() in Path(entry.yaml_path).resolve().parents:
-            found.update({member: TASKS[member] for member in GROUPS.get(name, (name,))})
+            found.update({member: get_task(member) for member in GROUPS.get(name, (name,))})
     return list(found.values())
 
 

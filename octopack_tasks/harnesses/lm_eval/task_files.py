@@ -6,7 +6,7 @@ After a change to the registry: `python -m octopack_tasks.harnesses.lm_eval.task
 from __future__ import annotations
 
 from octopack_tasks.harnesses.lm_eval import TASK_FOLDER
-from octopack_tasks.tasks import GROUPS, TASKS
+from octopack_tasks.tasks import FURTHER_TASKS, GROUPS, TASKS
 
 _AGGREGATE = """aggregate_metric_list:
   - metric: pass@1
@@ -17,7 +17,7 @@ _AGGREGATE = """aggregate_metric_list:
 
 def task_files() -> dict[str, str]:
     """The text of each file by its name."""
-    tasks = {f"{name}.yaml": f"include: _task\ntask: {name}\n" for name in TASKS}
+    tasks = {f"{name}.yaml": f"include: _task\ntask: {name}\n" for name in TASKS | FURTHER_TASKS}
     return tasks | {f"{name}.yaml": _group_file(name) for name in GROUPS}
 
 
