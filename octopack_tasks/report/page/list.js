@@ -188,7 +188,7 @@ function sampleRow(at) {
   return {
     place: placeOf(cell, number),
     mark: outcomeMark(outcome),
-    title: titleOf(cell.problem, ` #${sampleName(cell.group.keys[number])}`),
+    title: titleOf(cell.problem, ` ${sampleTitle(cell, number)}`),
     below: outside([outcomeName(outcome), scopeOf(result), cell.problem.bugType].filter(Boolean).join(" · "), { class: "below" }),
     end: null,
   };

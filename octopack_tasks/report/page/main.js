@@ -45,7 +45,8 @@ async function show() {
   const opened = openedSample();
   const main = $("main");
   if (opened) {
-    const page = await samplePage(opened);
+    const page = await samplePage(opened).catch((error) =>
+      el("p", { class: "notice" }, `This part of the page's data is damaged (${plain(error)}); write the report again.`));
     if (!page) return;
     forgetMaps();
     shownOverview = "";

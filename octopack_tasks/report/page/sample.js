@@ -49,7 +49,7 @@ function strip(cell, number, side) {
     const name = sampleName(cell.group.keys[at]);
     return el("a", {
       class: `square ${outcomeClass(outcome)}`, href: address({ [side ? "sample2" : "sample"]: name }),
-      "aria-current": at === number ? "true" : null, title: `#${name}: ${outcomeName(outcome)}`, "aria-label": `sample ${name}: ${outcomeName(outcome)}`,
+      "aria-current": at === number ? "true" : null, title: `${sampleTitle(cell, at)}: ${outcomeName(outcome)}`, "aria-label": `${sampleTitle(cell, at)}: ${outcomeName(outcome)}`,
     });
   });
   return el("nav", { class: "strip", "aria-label": "Samples of this problem" }, squares,
@@ -60,7 +60,7 @@ function verdictCard(cell, number, sample, side, isComparison) {
   const { verdict } = sample;
   const facts = [];
   const fact = (name, value) => value && facts.push(el("div", {}, el("dt", {}, name), el("dd", {}, value)));
-  fact("Sample", `#${sampleName(sample.key)}`);
+  fact("Sample", sampleTitle(cell, number));
   fact("Tokens", sample.tokens === null ? "" : count(sample.tokens));
   fact("Ended by", sample.finish === "recorded" ? "" : plain(sample.finish.replaceAll("_", " ")));
   if (verdict) {

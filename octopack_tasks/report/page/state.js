@@ -82,6 +82,13 @@ function sampleIn(cell, name) {
 
 const sampleName = ([description, sample]) => (description ? `${description}.${sample}` : String(sample));
 
+/** The same for people. */
+function sampleTitle(cell, number) {
+  const [description, sample] = cell.group.keys[number];
+  const hasDescriptions = cell.group.keys.some((key) => key[0]);
+  return hasDescriptions ? `description ${description}${sample ? ` #${sample}` : ""}` : `#${sample}`;
+}
+
 const placeOf = (cell, number) => ({
   of: cell.result.runData.label,
   in: cell.result.task,

@@ -56,7 +56,7 @@ def load(path: Path, dataset: str | None) -> list[ReportRun]:
             path=run.folder,
             results=tuple(results),
             details=RunDetails(run, works),
-            notes=_notes(run, works),
+            notes=("A process still works on this run.",) if run.is_in_use else (),
         )
     ]
 
@@ -96,16 +96,6 @@ def _settings(sampling: Mapping[str, Any], task: Mapping[str, Any]) -> Settings:
         top_k=sampling.get("top_k"),
         max_length=task.get("max_length"),
     )
-
-
-def _notes(run: Run, works: Sequence[Work]) -> tuple[str, ...]:
-    notes = []
-    if run.is_in_use:
-        notes.append("A process still works on this run.")
-    for work in works:
-        if not work.task.is_executed:
-            notes.append(f"{work.task.name} writes descriptions, which have no score of their own.")
-    return tuple(notes)
 
 
 class RunDetails:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import random
 import re
@@ -20,6 +21,7 @@ from octopack_tasks.report.inputs import load_runs
 from octopack_tasks.report.published import find_published
 from octopack_tasks.results import outcome_of
 from octopack_tasks.runs import Judgement, Run
+from sandboxes import Status, Verdict
 
 FIX = tuple(f"humanevalfixtests-{language}" for language in ("python", "js", "java", "go", "cpp", "rust"))
 SYNTHESIZE = tuple(name.replace("fixtests", "synthesize") for name in FIX)
@@ -417,6 +419,34 @@ def test_one_sample_of_many_descriptions_keeps_its_name(tmp_path: Path, page: Pa
     page.press("[")
     page.wait("location.hash.includes('sample=0')")
     page.wait("document.querySelector('.code').innerText.includes('It adds.')")
+
+
+def test_two_readings_of_the_same_samples(tmp_path: Path, page: Page) -> None:
+    folder = write_run(tmp_path / "run", FIX[:1], n_samples=2)
+    first = [each for _, each in judgements(folder, FIX[0])]
+    second = [
+        dataclasses.replace(each, solution=f"# read anew\n{each.solution}", verdict=Verdict(Status.PASSED))
+        for each in first
+    ]
+    with Run(folder).locked() as run:
+        run.add_judgements(FIX[0], "corrected", second)
+    page.open(written(tmp_path / "out", folder), "#verdict=passed")
+    assert shown_count(page) == sum(each.verdict.passed for each in first)
+    page.follow("#verdict=passed&reading=corrected")
+    assert shown_count(page) == len(second)
+    page.follow(f"#reading=corrected&in={FIX[0]}&problem=StarterPython%2F1&sample=1")
+    assert shown_code(page).startswith("# read anew")
+
+
+def test_a_damaged_page_says_so(tmp_path: Path, page: Page) -> None:
+    path = written(tmp_path / "out", write_run(tmp_path / "run", FIX[:1], n_samples=1))
+    text = path.read_text(encoding="utf-8")
+    path.write_text(re.sub(r'(id="part-0">.{200})', r"\1AAAA", text), encoding="utf-8")
+    page.open(path, f"#in={FIX[0]}&problem=StarterPython%2F1&sample=0")
+    assert "damaged" in page.text("#main .notice")
+    path.write_text(re.sub(r'(id="index">.{200})', r"\1AAAA", text), encoding="utf-8")
+    page.call("Page.navigate", url=path.as_uri())
+    page.wait("document.getElementById('loading')?.textContent.includes('damaged')")
 
 
 def test_scores_without_samples_are_shown_too(tmp_path: Path, page: Page) -> None:
