@@ -265,6 +265,23 @@ def test_a_click_in_the_heat_map_opens_the_problem(report: Path, page: Page) -> 
     assert "Go/2" in page.text(".sample h1")
 
 
+def test_the_heat_map_is_walked_with_keys(report: Path, run: Path, page: Page, keep: Keep) -> None:
+    page.open(report)
+    page.evaluate("document.querySelector('canvas.map').focus()")
+    for key in ("ArrowRight", "ArrowRight", "ArrowDown"):
+        page.press(key)
+    problem = load_problems("js", "starter")[1]
+    own = [each for _, each in judgements(run, "humanevalfixtests-js") if each.task_id == problem.task_id]
+    passed = sum(each.verdict.passed for each in own)
+    assert f"{passed} of {len(own)} samples passed" in page.text("#tip")
+    assert problem.bug_type in page.text("#tip")
+    keep("heat-map")
+    page.press("Enter")
+    page.wait("document.querySelector('.sample h1')")
+    assert problem.task_id in page.text(".sample h1")
+    assert not page.evaluate("document.getElementById('tip').checkVisibility()")
+
+
 def test_a_phone_has_all_of_it_without_scrolling_sideways(both: Path, run: Path, page: Page, keep: Keep) -> None:
     page.resize(390, 844, phone=True)
     page.open(both)
