@@ -67,6 +67,10 @@ def run(
     from octopack_train.run_folder import RunFolder
 
     loaded = load_recipe(recipe, overrides or [])
+    if eval_task is not None:
+        from octopack_tasks.tasks import get_task
+
+        get_task(eval_task)  # a mistyped name is told now, not when the training is over
     if dry_run:
         _print_plan(loaded, hardware)
         return
@@ -213,6 +217,10 @@ def slurm(
     if load_recipe(recipe).launch.strategy is Strategy.SINGLE and machines * gpus > 1:
         spread.append("launch.strategy=ddp")
     loaded = load_recipe(recipe, spread)
+    own = load_recipe(recipe).rows_per_step
+    if loaded.rows_per_step != own:
+        here = f"a step has {loaded.rows_per_step} rows on {machines * gpus} GPUs"
+        typer.echo(f"Note: {here}; in the recipe it has {own}.", err=True)
     script = slurm_script(loaded, shown_recipe(recipe, spread), time=time, cpus=cpus, extra=tuple(sbatch or ()))
     typer.echo(script, nl=False)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from octopack_tasks.report.model_card import model_index
 from octopack_tasks.report.published import PROBLEMS
+from octopack_tasks.tasks import get_task
 from octopack_train.errors import TrainingError
 from octopack_train.merge import merge
 from octopack_train.run_folder import RunFolder, write_text
@@ -29,7 +30,9 @@ def evaluate(run: RunFolder, task: str, *, options: tuple[str, ...] = ()) -> dic
 
     Raises:
         TrainingError: the run is not finished, or the evaluation failed.
+        UserError: there is no such task.
     """
+    get_task(task)  # a mistyped name is told before the merge, which takes its time
     result = _run_evaluate(servable(run), run.evaluations / task, task, options).get(task, {})
     scores = {name: score["value"] for name, score in result.get("scores", {}).items()}
     if not scores:

@@ -58,6 +58,18 @@ class Precision(str, Enum):
     FP16 = "fp16"
 
 
+SCHEDULES = (
+    "linear",
+    "cosine",
+    "cosine_with_restarts",
+    "polynomial",
+    "constant",
+    "constant_with_warmup",
+    "inverse_sqrt",
+)
+"""Learning-rate schedules of transformers that need nothing but the numbers a recipe has."""
+
+
 class Strategy(str, Enum):
     """How a run is spread over devices; `single` stays in one process."""
 
@@ -236,6 +248,7 @@ class TrainSection:
     report_to: Sequence[Reporter] = ()
 
     def __post_init__(self) -> None:
+        _one_of("train.schedule", self.schedule, SCHEDULES)
         for name in ("batch_size", "gradient_accumulation", "log_every", "save_every"):
             _at_least(f"train.{name}", getattr(self, name), 1)
         for name in ("max_steps", "stop_at", "eval_every", "keep_checkpoints"):

@@ -74,7 +74,10 @@ def test_merge_and_check_refuse_what_is_not_there(tmp_path: Path):
 
 
 def test_slurm_prints_a_script():
-    assert "--num_processes 16" in invoke("slurm", "octocoder", "--machines", "2", "--gpus", "8")
+    told = invoke("slurm", "octocoder", "--machines", "2", "--gpus", "8")
+    assert "--num_processes 16" in told
+    assert "a step has 64 rows on 16 GPUs; in the recipe it has 32" in told
+    assert "Note" not in invoke("slurm", "octocoder", "--machines", "1", "--gpus", "8")
 
 
 def test_megatron_prepare_and_script(smollm2: Path, tmp_path: Path):
@@ -97,6 +100,8 @@ def test_megatron_prepare_and_script(smollm2: Path, tmp_path: Path):
         (("octocodr",), "Did you mean octocoder?"),
         (("octocoder", "train.learnin_rate=1"), "Did you mean train.learning_rate?"),
         (("tiny", "model.name=./nowhere"), "octopack demo prepare-model"),
+        (("tiny", "--eval", "humanevalfixtest-python"), "unknown task 'humanevalfixtest-python'"),
+        (("evaluate", "runs/tiny", "humanevalfixtest-python"), "unknown task 'humanevalfixtest-python'"),
         (("octocoder", "--dry-run", "--hardware", "abacus"), "is not one of"),
     ],
 )

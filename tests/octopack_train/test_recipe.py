@@ -60,6 +60,7 @@ def test_overrides_take_dotted_and_unique_bare_keys():
         ("train.learning_rate=.nan", "too small"),
         ("train.gradient_checkpointing=maybe", "expected true or false"),
         ("data.packing=isolate", "Did you mean isolated?"),
+        ("train.schedule=cosin", "Did you mean cosine?"),
         ("data.packing=windows data.loss=completion", "not one of"),
         ("model.dtype=bf16", "not one of float32, bfloat16, float16"),
         ("lora.targets=c_attn", "is a list"),
