@@ -178,7 +178,7 @@ def test_a_killed_run_resumes_on_the_same_loss_curve(make_recipe: Callable[..., 
     lines: list[str] = []
     train(killed, report=lines.append)
     assert any(line.startswith("Resuming from checkpoint-") for line in lines)
-    # Two processes may differ in the last bits of a sum (threads); other data or another optimizer state differs by 1e-3.
+    # Two processes may differ in the last bits of a sum (threads); other data or another state differs by 1e-3.
     assert losses(run) == pytest.approx(losses(train(whole, report=silent)), rel=1e-5)
     assert len(losses(run)) == 40
 
