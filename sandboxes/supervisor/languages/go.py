@@ -58,10 +58,14 @@ func TestSample(t *testing.T) {
 _PATH = "octopack/p{}"
 _TEST = re.compile(r"^func (Test(?![a-z])\w*)\s*\(\s*\w+\s+\*testing\.T\s*\)", re.MULTILINE)
 _TEST_MAIN = re.compile(r"^func TestMain\s*\(", re.MULTILINE)
-_NOT_CODE = re.compile(r"//[^\n]*|/\*.*?\*/|`[^`]*`|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'", re.DOTALL)
+_NOT_CODE = re.compile(r"//[^\n]*|/\*.*?(?:\*/|\Z)|`[^`]*`|\"(?:\\.|[^\"\\\n])*\"?|'(?:\\.|[^'\\\n])*'?", re.DOTALL)
 _ALONE = re.compile(r'"unsafe"|"C"|//go:|//line|/\*line')
+_PREDECLARED = "true|false|nil|iota|len|cap|append|copy|panic|int|string|bool|byte|rune|float64|error|any"
 _LOOKS = (
-    (r'"(unsafe|reflect|runtime|runtime/debug|os/signal|syscall|plugin)"', "it imports {0}"),
+    (r'["`](unsafe|reflect|runtime|runtime/debug|os/signal|syscall|plugin)["`]', "it imports {0}"),
+    (r'(?s)^(?:(?!\nfunc\b).)*"[^"\n]*\\(?:x|u00|[0-7]{3})', "it hides what it imports"),
+    (rf"\b(?:const|var|type|func)\s*\(?\s*(?:\w+\s*,\s*)*({_PREDECLARED})\b", "it redefines {0}"),
+    (rf"(?m)^[ \t]*(?:\w+[ \t]*,[ \t]*)*({_PREDECLARED})\b[^=!<>:\n(]*=(?!=)", "it redefines {0}"),
     (r"//go:\w+", "it uses compiler directives"),
     (r"\bos\s*\.\s*Exit\b|\bGoexit\b|\bSkip(Now|f)?\s*\(", "it interferes with how a program ends"),
     (r"\bfunc\s+(init|TestMain)\s*\(", "it defines {0}"),
@@ -73,6 +77,7 @@ class Go(Strategy):
     """Go programs."""
 
     language = "go"
+    prepared = 2
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
@@ -107,7 +112,7 @@ class Go(Strategy):
         vet = {
             "ID": "main", "Compiler": "gc", "ImportPath": "main", "NonGoFiles": [], "IgnoredFiles": [],
             "ModulePath": "",
-            "ModuleVersion": "", "ImportMap": {name: name for name in packages}, "PackageFile": packages,
+            "ModuleVersion": "", "ImportMap": {name: name for name in (*packages, "unsafe")}, "PackageFile": packages,
             "Standard": {name: True for name in packages if "." not in name.partition("/")[0]}, "PackageVetx": {},
             "VetxOnly": False, "GoVersion": "", "SucceedOnTypecheckFailure": False, "GoFiles": ["main_test.go"],
             "Dir": ".", "VetxOutput": "vetx",
@@ -290,7 +295,7 @@ def _main_package(cases: Sequence[Case], numbers: Sequence[int]) -> str:
         expected = _tests(case.tests) if case.program.test_offset is not None else tests
         calls = []
         for name in tests:
-            after = "seen(t)" if name in expected else ""
+            after = f'seen("{name}", t)' if name in expected else ""
             calls.append(f'{{"{name}", func(t *testing.T) {{ p{number}.{name}(t); {after} }}}},')
         called = "".join(calls)
         imports.append(f'p{number} "{_PATH.format(number)}"\n')
@@ -307,6 +312,7 @@ def _main_package(cases: Sequence[Case], numbers: Sequence[int]) -> str:
 import (
 "os"
 "reflect"
+"sync"
 "sync/atomic"
 "syscall"
 "testing"
@@ -317,12 +323,17 @@ var key = [32]byte{{{",".join(map(str, KEY_PLACE))}}}
 
 func main() {{
     var tests []testing.InternalTest
+    var names sync.Map
     var returned, failed atomic.Int64
     var expected int64
     var main_ func(m *testing.M)
-    seen := func(t *testing.T) {{
+    seen := func(name string, t *testing.T) {{
         if t.Failed() {{
             failed.Add(1)
+        }}
+        // Each counts once: the program may have its tests run again and again.
+        if _, again := names.LoadOrStore(name, true); again {{
+            return
         }}
         if returned.Add(1) == expected && main_ != nil && failed.Load() == 0 {{
             syscall.Write(3, key[:])

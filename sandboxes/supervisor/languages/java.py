@@ -19,6 +19,7 @@ import select
 import struct
 import subprocess
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ..processes import Command, Process
@@ -64,23 +65,46 @@ public class Main {
 }
 """
 _LOOKS = (
-    (r"boolean\s+equals\s*\(\s*(final\s+)?Object|int\s+compareTo\s*\(", "it defines comparison of its own"),
     (
-        r"\b(Runtime|System\s*\.\s*exit|halt|addShutdownHook|setDefaultUncaughtExceptionHandler)\b",
+        rb"java/lang/Runtime(?!\w)|\x00\x04exit|addShutdownHook|UncaughtExceptionHandler",
         "it interferes with how a program ends",
     ),
     (
-        r"\b(Unsafe|MethodHandles|setAccessible|java\.lang\.reflect|HotSpotDiagnosticMXBean|Instrumentation|ProcessHandle)\b|/proc/",
+        rb"sun/misc/|jdk/internal/|java/lang/reflect/|java/lang/ProcessHandle|java/lang/management|com/sun/management|"
+        rb"java/lang/StackWalker|java/lang/foreign|getDeclaredField|etAccessible|\x00\x07forName|/proc/",
         "it looks inside the virtual machine",
     ),
+    (rb"getResource|java/lang/ClassLoader", "it may read its tests"),
 )
-_DECLARED = re.compile(r"\b(?:class|interface|enum|record|@interface)\s+(\w+)")
+"""What a class file says of a class, whatever its source looks like: names that it refers to."""
+_COMPARES = {(b"equals", b"(Ljava/lang/Object;)Z"), (b"compareTo", b"(Ljava/lang/Object;)I")}
+_RECORDS_OWN = re.compile(rb"\x2a\x2b\xba..\x00\x00\xac", re.DOTALL)
+"""The body of `equals` that the compiler gives a record."""
+_CONSTANT_BYTES = {
+    3: 4,
+    4: 4,
+    5: 8,
+    6: 8,
+    7: 2,
+    8: 2,
+    9: 4,
+    10: 4,
+    11: 4,
+    12: 4,
+    15: 3,
+    16: 2,
+    17: 4,
+    18: 4,
+    19: 2,
+    20: 2,
+}
 
 
 class Java(Strategy):
     """Java programs."""
 
     language = "java"
+    resources = ("Launch.java", "Compile.java")
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
@@ -153,12 +177,14 @@ class Java(Strategy):
             command = Command(case.compiling(), ["javac", "-proc:none", "-J-Xmx1g", "-J-XX:+UseSerialGC", "Main.java"])
             if failure := compile_failure(case, self.compile(case, command)):
                 return failure
+            (case.box.path / "Main.java").unlink()
+            classes = {path.stem: path.read_bytes() for path in case.box.path.rglob("*.class")}
         else:
             for name, code in classes.items():
                 case.box.write(name.replace(".", "/") + ".class", code)
-        return self._run(case)
+        return self._run(case, classes)
 
-    def _run(self, case: Case) -> Verdict:
+    def _run(self, case: Case, classes: Mapping[str, bytes]) -> Verdict:
         key = new_key()
         warm = self.warm
         heap = max(16, case.limits.memory_bytes >> 20)
@@ -178,12 +204,22 @@ class Java(Strategy):
         outcome = dataclasses.replace(outcome, stdout=before + after, evidence=found)
         if verdict := stopped(case, outcome):
             return verdict
-        case.suspicious += [why for pattern, why in _LOOKS if re.search(pattern, case.candidate)]
-        mentioned = set(re.findall(r"\w+", case.tests)) - {"Solution", "Main"}
-        if shadowed := sorted(mentioned & set(_DECLARED.findall(case.candidate))):
-            case.suspicious.append(f"it declares {', '.join(shadowed)}, which its tests use")
+        self._look(case, classes)
         failed = re.search(rb'^Exception in thread "main" java\.lang\.AssertionError', outcome.stderr, re.MULTILINE)
         return finished(case, outcome, key, reference=outcome.exit_code == 0, failed_by_test=failed is not None)
+
+    @staticmethod
+    def _look(case: Case, classes: Mapping[str, bytes]) -> None:
+        """Note what the candidate's classes do that may hollow out its tests (which are the class Main)."""
+        own = {name for name in classes if not case.tests or name.partition("$")[0] != "Main"}
+        for name in own:
+            case.suspicious += [why for pattern, why in _LOOKS if re.search(pattern, classes[name])]
+            if any(
+                _COMPARES & {method} and not _RECORDS_OWN.fullmatch(body) for method, body in _methods(classes[name])
+            ):
+                case.suspicious.append("it defines comparison of its own")
+        if shadowed := sorted(own & set(re.findall(r"\w+", case.tests)) - {"Solution"}):
+            case.suspicious.append(f"it declares {', '.join(shadowed)}, which its tests use")
 
     def _compile_warm(self, case: Case, source: bytes) -> dict[str, bytes] | None:
         """The class files, by name; None where the plain compiler must decide."""
@@ -272,6 +308,43 @@ def _ask(server: subprocess.Popen[bytes], source: bytes, seconds: float) -> dict
     if result != 0 or not all(_CLASS_NAME.fullmatch(name) for name in classes):
         return None
     return classes
+
+
+def _methods(code: bytes) -> Iterator[tuple[tuple[bytes, bytes], bytes]]:
+    """The methods that a class file declares: name and descriptor, and the instructions."""
+    at = 8
+    texts: dict[int, bytes] = {}
+
+    def number(size: int = 2) -> int:
+        nonlocal at
+        at += size
+        return int.from_bytes(code[at - size : at], "big")
+
+    def text(size: int) -> bytes:
+        nonlocal at
+        at += size
+        return code[at - size : at]
+
+    slot, slots = 1, number()
+    while slot < slots:
+        tag = number(1)
+        if tag == 1:
+            texts[slot] = text(number())
+        else:
+            at += _CONSTANT_BYTES[tag]
+        slot += 2 if tag in (5, 6) else 1
+    at += 6
+    text(2 * number())  # The interfaces.
+    for kind in ("field", "method"):
+        for _ in range(number()):
+            at += 2
+            signature, body = (texts[number()], texts[number()]), b""
+            for _ in range(number()):
+                name, content = texts[number()], text(number(4))
+                if name == b"Code":
+                    body = content[8 : 8 + int.from_bytes(content[4:8], "big")]
+            if kind == "method":
+                yield signature, body
 
 
 def _cpu_seconds(pid: int) -> float:

@@ -45,18 +45,22 @@ _TESTS = re.compile(r"#\[cfg\(test\)\]\s*mod\s+(\w+)\s*\{")
 _TEST = re.compile(r"#\[test\]\s*(?://[^\n]*\n\s*)*fn\s+(\w+)\s*\(\s*\)\s*\{")
 _EMPTY_MAIN = re.compile(r"^fn main\(\)\s*\{\s*\}", re.MULTILINE)
 _ALONE = re.compile(
-    r"#!\[|#\[(?!derive\(|allow\(|inline|must_use\]|cfg\(test\)\])|\b(unsafe|macro_rules|extern|crate|mod|super|union|asm|"
-    r"include\w*|env|option_env|cfg|file|line|column|module_path|type_name|global_asm|macro)\b|\boctopack"
+    r"#(?!\[(derive\(|allow\(|inline|must_use\]|cfg\(test\)\]))|"
+    r"\b(unsafe|macro_rules|extern|crate|mod|super|asm|include\w*|global_asm|option_env|no_mangle|link_section)\b|\boctopack"
 )
-_NOT_CODE = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
+_ALONE_IN_CODE = re.compile(r"\b(union|env|cfg|file|line|column|module_path|type_name|macro)\b")
+_COMMENT = re.compile(r"//[^\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
 _BROKEN = re.compile(rb"^p(\d+)\.rs:\d+:\d+: error", re.MULTILINE)
 _LOOKS = (
-    (r"\bmacro_rules!\s*(assert\w*|panic|vec|matches)\b", "it redefines {0}!"),
-    (r"impl\s*(<[^>]*>)?\s*(Partial)?(Eq|Ord)\b", "it defines comparison of its own"),
-    (r"\b(set_hook|catch_unwind|process::exit|process::abort)\b", "it interferes with how a program ends"),
+    (r"\bmacro_rules\s*!\s*(assert\w*|panic|vec|matches)\b", "it redefines {0}!"),
+    (r"\bas\s+(assert\w*|panic|vec|matches)\b", "it redefines {0}!"),
+    (r"\b(PartialEq|PartialOrd|Eq|Ord|Deref)\b[^{};]{0,99}?\bfor\b", "it defines comparison of its own"),
+    (r"\b(PartialEq|PartialOrd|Ord)\s+as\b", "it defines comparison of its own"),
+    (r"\b(set_hook|catch_unwind|process\s*::\s*(exit|abort))\b", "it interferes with how a program ends"),
     (r"\bunsafe\b|no_mangle|link_section|export_name", "it contains unsafe code or linker attributes"),
-    (r"\bcfg\s*!?\s*\(|#!\[", "it changes how it is compiled"),
-    (r"/proc/", "it may read memory"),
+    (r"\bcfg(_attr)?\s*!?\s*\(|#\s*!\s*\[", "it changes how it is compiled"),
+    (r"\binclude(_str|_bytes)?\s*!", "it includes files"),
+    (r"/proc/|\bcurrent_exe\b", "it may read memory"),
 )
 _MAIN = """#![allow(warnings)]
 
@@ -112,6 +116,7 @@ class Rust(Strategy):
     """Rust programs."""
 
     language = "rust"
+    resources = ("rust",)
     prepared = 2
 
     def version(self) -> str:
@@ -226,10 +231,13 @@ class Rust(Strategy):
                 if outcome.exit_code == 0 and outcome.stopped is None:
                     with self.sealed(case, "test") as executable:
                         return self._run_each([case], {0: part}, executable)[0]
-        return self._judge_by_harness(case)
+        return self._judge_by_harness(case, usual=part is not None)
 
-    def _judge_by_harness(self, case: Case) -> Verdict:
-        """Run the tests by the standard harness: what the reference would say, and weaker proof."""
+    def _judge_by_harness(self, case: Case, *, usual: bool) -> Verdict:
+        """Run the tests by the standard harness: what the reference would say, and weaker proof.
+
+        Where they are of the usual kind (`usual`), only a program that tells a library from a binary gets here.
+        """
         if failure := compile_failure(
             case, self._rustc(case, "--crate-name", "test", "--test", "-o", "test", "test.rs")
         ):
@@ -240,6 +248,9 @@ class Rust(Strategy):
             return verdict
         expected = len(re.findall(r"#\[test\]", case.tests or case.program.source))
         said = re.search(rb"^test result: ok\. (\d+) passed; 0 failed; 0 ignored", outcome.stdout, re.MULTILINE)
+        if outcome.exit_code == 0 and usual:
+            detail = "not proven: it compiles as a binary and not as a library"
+            return case.verdict(Status.FAILED, outcome, reference=True, detail=detail)
         if outcome.exit_code == 0 and expected and said and int(said[1]) >= expected:
             case.suspicious.append(
                 "its tests are of a kind that only the standard harness can run, which can be fooled"
@@ -273,8 +284,10 @@ class Rust(Strategy):
 
     @staticmethod
     def _look(case: Case) -> None:
+        text = case.program.source[: _tests_begin(case)]
+        text += "\n" + _COMMENT.sub(" ", text)
         for pattern, why in _LOOKS:
-            if found := re.search(pattern, case.program.source[: _tests_begin(case)]):
+            if found := re.search(pattern, text):
                 case.suspicious.append(why.format(*found.groups()))
 
 
@@ -336,8 +349,9 @@ def _tests_begin(case: Case) -> int:
 
 
 def _may_share(case: Case) -> bool:
-    candidate = _NOT_CODE.sub(" ", case.program.source[: _tests_begin(case)])
-    return len(_EMPTY_MAIN.findall(candidate)) == 1 and not _ALONE.search(candidate)
+    text = case.program.source[: _tests_begin(case)]
+    code = _COMMENT.sub(" ", text)  # Not for what matters most: a string may hold the beginning of a comment.
+    return len(_EMPTY_MAIN.findall(code)) == 1 and not _ALONE.search(text) and not _ALONE_IN_CODE.search(code)
 
 
 def _main(modules: str, parts: dict[int, tuple[str, _Parts]]) -> str:
