@@ -52,7 +52,7 @@ def propose_bugs(
     problem: ProblemFolder,
     sandbox: Sandbox,
     bug_types: Sequence[BugType] = tuple(BugType),
-    limit: int = 60,
+    limit: int = 40,
 ) -> list[Proposal]:
     """Propose bugs: those of most languages first, and of these one of each type in turn.
 

@@ -183,7 +183,7 @@ def bug(
         typer.Option("--type", "-t", help="Only this bug type, such as 'value misuse'; may be repeated."),
     ] = None,
     choose: Annotated[Optional[int], typer.Option(min=1, help="Write the bug of this number into the folder.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many changes are tried.")] = 60,
+    limit: Annotated[int, typer.Option(min=1, help="How many changes are tried in all languages.")] = 40,
     languages: _Languages = None,
     sandbox: Annotated[Optional[str], typer.Option(help="auto, docker or bubblewrap.", show_default="auto")] = None,
 ) -> None:
