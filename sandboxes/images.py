@@ -95,7 +95,8 @@ def _installation(packages: Sequence[str], left_out: Sequence[str], steps: Seque
     """A layer with some packages, without those of their files that nothing needs."""
     excludes = [f"printf 'path-exclude=%s\\n' {shlex.join(left_out)} >> /etc/dpkg/dpkg.cfg.d/octopack"]
     install = f"DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends {' '.join(packages)}"
-    commands = [*(excludes if left_out else []), "apt-get update", install, "rm -rf /var/lib/apt/lists/*", *steps]
+    clean = "rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/* /var/log/*"
+    commands = [*(excludes if left_out else []), "apt-get update", install, clean, *steps]
     return "RUN " + " \\\n && ".join(commands)
 
 

@@ -17,11 +17,13 @@ TOOLCHAIN = Toolchain(
         loops=(("{ return a", "{ volatile int x = 0; while (true) x = x + 1; return a"),),
     ),
     also_in_image=("mold",),
-    left_out_of_image=(  # link-time optimisation and sanitizers, which no command of ours asks for
+    left_out_of_image=(  # link-time optimisation, sanitizers and static libraries, which no command of ours asks for
         "/usr/bin/*lto-dump*",
         "/usr/libexec/gcc/*/lto1",
-        "/usr/lib/gcc/*/lib?san*",
-        "/usr/lib/gcc/*/libhwasan*",
-        "/usr/lib/gcc/*/libubsan*",
+        "/usr/lib/*/lib[alt]san*",
+        "/usr/lib/*/libhwasan*",
+        "/usr/lib/*/libubsan*",
+        "/usr/lib/*/libcrypto.a",
+        "/usr/lib/*/libssl.a",
     ),
 )

@@ -19,5 +19,12 @@ TOOLCHAIN = Toolchain(
         leaves_early=(("    return a", "    syscall.Exit(0)\n    return a"), ("import (", 'import (\n    "syscall"')),
         loops=(("return a + b", "for a != 7 { b++ }\n    return a + b"),),
     ),
-    left_out_of_image=("/usr/share/go-*/test/*",),  # the tests of Go itself
+    left_out_of_image=(  # Go's own tests, the source of its commands, and those commands that `go test` never calls
+        "/usr/share/go-*/test/*",
+        "/usr/share/go-*/src/cmd/*",
+        *(
+            f"/usr/lib/go-*/pkg/tool/*/{tool}"
+            for tool in ("pprof", "trace", "objdump", "doc", "dist", "distpack", "covdata", "fix", "addr2line", "nm")
+        ),
+    ),
 )
