@@ -140,7 +140,7 @@ def entry_point_in(language: str, name: str) -> str:
 
     As in HumanEvalPack, capitals within the Python name are lost: `minSubArraySum` is `Minsubarraysum` in Go.
     """
-    if language not in ("go", "java", "js"):
+    if language not in ("go", "java", "js", "typescript"):
         return name
     title = name.replace("_", " ").title().replace(" ", "")
     return title if language == "go" else title[:1].lower() + title[1:]

@@ -350,6 +350,18 @@ class _JavaScript(Spelling):
         return f"const {test_name} = () => {{\n{''.join(lines)}}}\n\n{test_name}()\n"
 
 
+class _TypeScript(_JavaScript):
+    name = "typescript"
+    types: ClassVar[dict[str, str]] = {"int": "number", "float": "number", "str": "string", "bool": "boolean"}
+
+    def type(self, kind: Type) -> str:
+        return self.types[kind.name] if kind.item is None else f"{self.type(kind.item)}[]"
+
+    def head(self, signature: Signature) -> str:
+        parameters = ", ".join(f"{self.parameter(name)}: {self.type(kind)}" for name, kind in signature.parameters)
+        return f"const {self.function(signature)} = ({parameters}): {self.type(signature.result)} => {{\n"
+
+
 class _Java(Spelling):
     name = "java"
     types: ClassVar = {"int": "int", "float": "double", "str": "String", "bool": "boolean"}
@@ -480,5 +492,5 @@ class _Rust(Spelling):
 
 
 SPELLINGS: dict[str, Spelling] = {
-    spelling.name: spelling for spelling in (_Python(), _Cpp(), _JavaScript(), _Java(), _Go(), _Rust())
+    spelling.name: spelling for spelling in (_Python(), _Cpp(), _JavaScript(), _Java(), _Go(), _Rust(), _TypeScript())
 }
