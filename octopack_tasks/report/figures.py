@@ -114,7 +114,7 @@ def draw_overview(entries: Sequence[Entry]) -> Figure | None:
     if len(panels) == len(PANELS) and not any(entry.mean(panels["fixdocs"]) for entry in runs):
         del panels["fixdocs"]
     shown = [entry for entry in entries if any(entry.mean(tasks) is not None for tasks in panels.values())]
-    if not shown or not panels:
+    if not shown or (runs and all(entry.is_published for entry in shown)):
         return None
     figure = new_figure(PAGE if len(panels) > 1 or len(shown) > 6 else COLUMN, 2.3)
     inks, widths = _inks(entries), _widths(shown)
@@ -298,10 +298,11 @@ def draw_curves(entries: Sequence[Entry], scenario: str) -> Figure | None:
     for axes in panels.flat:
         percent_axis(axes, "pass@k (%)" if axes in panels[:, 0] else "")
         axes.set_ylim(0, max(min(highest * 1.05, 102), 1))
-    for axes in panels[-1]:
-        axes.set_xlabel("k")
     for axes in panels.flat[len(tasks) :]:
         axes.set_visible(False)
+    for axes in panels.flat[max(len(tasks) - columns, 0) : len(tasks)]:  # the lowest of each column
+        axes.tick_params(labelbottom=True)
+        axes.set_xlabel("k")
     _legend_above(figure, panels[0][0])
     return figure
 

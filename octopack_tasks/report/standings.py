@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from octopack_tasks.languages import LANGUAGES, PAPER_LANGUAGES, Language
 from octopack_tasks.readings import PAPER
@@ -214,12 +215,14 @@ def _sources(entries: Iterable[Entry], scenario: str) -> list[str]:
 
 
 def _halves(entries: Iterable[Entry], tasks: Iterable[str]) -> list[str]:
+    groups: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for entry, task in product(entries, tasks):
+        if task in entry.half:
+            groups.setdefault((entry.name, entry.half[task]), []).append(task)
     return [
-        f"{HALF_MARK} {entry.name}, {task}: half a run ({', '.join(entry.half[task])}); its score "
-        "covers the rest and is part of no mean."
-        for entry in entries
-        for task in tasks
-        if task in entry.half
+        f"{HALF_MARK} {name}, {', '.join(halves)}: half a run ({', '.join(why)}); the score covers the rest and is "
+        "part of no mean."
+        for (name, why), halves in groups.items()
     ]
 
 
@@ -261,12 +264,12 @@ def _other_problems(entries: Sequence[Entry], tasks: Iterable[str]) -> list[str]
     """Runs of another number of problems than published scores cover, where such stand beside them."""
     if not any(entry.is_published for entry in entries):
         return []
-    notes = []
+    groups: dict[int, list[str]] = {}
     for entry in entries:
-        counts = {result.dataset_problems for task in tasks if (result := entry.results.get(task))} - {None, PROBLEMS}
-        if counts:
-            told = " or ".join(map(str, sorted(count for count in counts if count)))
-            notes.append(
-                f"{entry.name} answers a dataset of {told} problems a language; published scores are of {PROBLEMS}."
-            )
-    return notes
+        counts = {result.dataset_problems for task in tasks if (result := entry.results.get(task))}
+        for count in sorted(count for count in counts if count and count != PROBLEMS):
+            groups.setdefault(count, []).append(entry.name)
+    return [
+        f"Other problems: {count} of each language ({', '.join(names)}); published scores are of {PROBLEMS}."
+        for count, names in groups.items()
+    ]

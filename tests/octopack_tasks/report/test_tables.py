@@ -136,7 +136,7 @@ def test_another_reading_and_another_dataset_are_noted() -> None:
     run = invented_run(readings=["corrected"], dataset_problems=5)
     notes = scores_table(entries_of([run], find_published(["octocoder"]), "corrected"), "fixtests", "corrected").notes
     assert "Readings differ: paper (OctoCoder †); corrected (my-model)." in notes
-    assert "my-model answers a dataset of 5 problems a language; published scores are of 164." in notes
+    assert "Other problems: 5 of each language (my-model); published scores are of 164." in notes
 
 
 def test_explanations_are_drawn_as_often_as_their_descriptions() -> None:
