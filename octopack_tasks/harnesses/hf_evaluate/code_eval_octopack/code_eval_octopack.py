@@ -14,14 +14,14 @@ from sandboxes.supervisor.protocol import LANGUAGES
 from sandboxes.toolchains import titles
 
 _DESCRIPTION = f"pass@k of programs in {titles()}, run in a sandbox."
-_KWARGS = """
+_KWARGS = f"""
 Args:
     predictions: For each problem a list of candidate programs.
     references: For each problem its test, which is put after a candidate.
     k: The k's of pass@k; reported as far as every problem has as many candidates.
     num_workers: Programs run at once.
     timeout: CPU seconds of a program (its compiler has at least a minute of its own).
-    language: python, cpp, javascript, java, go, rust or typescript.
+    language: {", ".join(LANGUAGES)}; `javascript` for js, too.
 Returns:
     pass_at_k: Score by name, such as "pass@1".
     results: By number of the problem, a list of (number of the candidate, what came of it).
