@@ -97,8 +97,8 @@ def prepare(preparation: Preparation) -> Prepared:
     Raises:
         TrainingError: a file is missing, a line is not a JSON object with the columns as text, no row is left.
     """
-    tokenizer, end, vocabulary = _tokenizer(preparation.tokenizer)
     lines, duplicates = _line_offsets(preparation)
+    tokenizer, end, vocabulary = _tokenizer(preparation.tokenizer)
     if preparation.seed is not None:
         random.Random(preparation.seed).shuffle(lines)
     columns = preparation.columns
