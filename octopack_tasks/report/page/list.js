@@ -178,7 +178,7 @@ const scopeOf = (result) =>
 
 const titleOf = (problem, more) =>
   el("span", { class: "title" }, outside(problem.id, { class: "id" }), more ? el("span", { class: "dim" }, more) : null,
-    outside(problem.entryPoint, { class: "function" }));
+    problem.id.endsWith(problem.entryPoint) ? null : outside(problem.entryPoint, { class: "function" }));
 
 function sampleRow(at) {
   const result = index.results[all.result[at]];

@@ -30,11 +30,12 @@ function scoreTable(results) {
   const k = ks.includes(Number(state.k)) ? Number(state.k) : ks[0];
   const languages = Object.keys(LANGUAGES).filter((name) => results.some((result) => result.language === name));
   const bodies = Object.keys(SCENARIOS).map((scenario) => {
+    const averaged = languages.filter((name) => results.some((result) => result.scenario === scenario && result.language === name));
     const own = index.runs.map((run) => [run, results.filter((result) => result.scenario === scenario && result.runData === run)])
       .filter(([, found]) => found.length)
-      .map(([run, found]) => ownRow(run, found, languages, k));
+      .map(([run, found]) => ownRow(run, found, languages, averaged, k));
     const published = own.length && k === 1 && state.reading === "paper"
-      ? index.published.map((model) => publishedRow(model, scenario, languages)).filter(Boolean) : [];
+      ? index.published.map((model) => publishedRow(model, scenario, languages, averaged)).filter(Boolean) : [];
     const lines = [...own, ...published];
     if (lines.length) {
       lines[0].classList.add("first");
@@ -62,7 +63,7 @@ function meanCell(languages, valueOf) {
   return el("td", { class: "mean", title: isWhole ? null : "A mean needs whole results in all languages of this table" }, percent(mean));
 }
 
-function ownRow(run, found, languages, k) {
+function ownRow(run, found, languages, averaged, k) {
   const of = (language) => found.find((result) => result.language === language);
   const settings = [...new Set(found.map((result) => result.settings))].join("; ");
   return el("tr", {},
@@ -70,17 +71,17 @@ function ownRow(run, found, languages, k) {
       found.some((result) => result.lacks.length) ? el("span", { class: "badge", title: plain(run.lacks.join("\n")) }, "not whole") : null,
       outside(settings, { class: "settings" })),
     languages.map((name) => scoreCell(of(name), k)),
-    meanCell(languages, (name) => (of(name) && !of(name).lacks.length && scoreAt(of(name), k) ? scoreAt(of(name), k)[1] : null)));
+    meanCell(averaged, (name) => (of(name) && !of(name).lacks.length && scoreAt(of(name), k) ? scoreAt(of(name), k)[1] : null)));
 }
 
-function publishedRow(model, scenario, languages) {
+function publishedRow(model, scenario, languages, averaged) {
   const valueOf = (name) => model.scores[`humaneval${scenario}-${name}`] ?? null;
   if (languages.every((name) => valueOf(name) === null)) return null;
   return el("tr", { class: "published" },
     el("th", { scope: "row" }, outside(model.name, { class: "model" }), el("span", { class: "badge plain", title: plain(model.sources[scenario] || "") }, "published"),
       outside(model.settings[scenario] || "", { class: "settings" })),
     languages.map(valueOf).map((value) => el("td", { class: value === null ? "none" : "" }, el("span", { class: "number" }, percent(value)))),
-    meanCell(languages, valueOf));
+    meanCell(averaged, valueOf));
 }
 
 function scoreCell(result, k) {
