@@ -17,7 +17,7 @@ from octopack_tasks.readings import PAPER
 from octopack_tasks.runs import Log, ProblemKey, Run
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console, ConsoleDimensions, RenderableType
 
 _WINDOW = 60.0
 """Rates are those of so many seconds."""
@@ -219,7 +219,7 @@ def watch(run: Run, console: Console, every: float = 2.0) -> Snapshot:
         try:
             while True:
                 pace = Pace.of(looks[0], looks[-1])
-                live.update(_shown(run.folder, looks[-1], pace, console.height), refresh=True)
+                live.update(_shown(run.folder, looks[-1], pace, console.size), refresh=True)
                 if looks[-1].is_complete:
                     break
                 time.sleep(every)
@@ -231,35 +231,51 @@ def watch(run: Run, console: Console, every: float = 2.0) -> Snapshot:
     return looks[-1]
 
 
-def _shown(folder: Path, snapshot: Snapshot, pace: Pace, height: int) -> RenderableType:
+def _shown(folder: Path, snapshot: Snapshot, pace: Pace, size: ConsoleDimensions) -> RenderableType:
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
     rows = [(task.name, [task]) for task in snapshot.tasks]
-    if len(rows) + 7 > height:  # too many for the terminal: a line a language
+    if len(rows) + 7 > size.height:  # too many for the terminal: a line a language
         languages = dict.fromkeys(task.language for task in snapshot.tasks)
         rows = [(language, [task for task in snapshot.tasks if task.language == language]) for language in languages]
-    table = Table("task" if len(rows) == len(snapshot.tasks) else "language", title_justify="left")
-    table.title = Text(str(folder))
+    title = "task" if len(rows) == len(snapshot.tasks) else "language"
+    cells = [
+        (
+            name,
+            (sum(task.samples for task in tasks), sum(task.expected for task in tasks)),
+            _judged([task for task in tasks if task.judged is not None]),
+            _pass_at_1([tally for task in tasks for tally in task.tallies]),
+        )
+        for name, tasks in rows
+    ]
+    counts = max((len(_count(*pair)) for _, *pairs, _ in cells for pair in pairs if pair), default=0)
+    room = size.width - 13 - 2 * (counts + 1) - max(len("pass@1 so far"), *(len(text) for *_, text in cells))
+    if max(len(name) for name, *_ in cells) + 8 > room:  # a narrow terminal: names without what all have in common
+        cells = [(name.removeprefix("humaneval"), *rest) for name, *rest in cells]  # type: ignore[misc]
+    width = min(20, max(0, (room - max(len(name) for name, *_ in cells)) // 2))
+    table = Table(title, title=Text(str(folder)), title_justify="left")
     for name in ("samples", "judged"):
         table.add_column(name, no_wrap=True)
     table.add_column("pass@1 so far", justify="right")
-    for name, tasks in rows:
-        judgeable = [task for task in tasks if task.judged is not None]
-        judged, total = sum(task.judged or 0 for task in judgeable), sum(task.expected for task in judgeable)
-        table.add_row(
-            name,
-            _bar(sum(task.samples for task in tasks), sum(task.expected for task in tasks)),
-            _bar(judged, total) if judgeable else "-",
-            _pass_at_1([tally for task in judgeable for tally in task.tallies]),
-        )
+    for name, samples, judged, text in cells:
+        table.add_row(name, _bar(*samples, width), _bar(*judged, width) if judged else "-", text)
     return Group(table, Text(_summary(snapshot, pace)))
 
 
-def _bar(done: int, total: int, width: int = 20) -> str:
+def _judged(tasks: Sequence[TaskProgress]) -> tuple[int, int] | None:
+    """Verdicts that there are and that there will be; None where there are descriptions only."""
+    return (sum(task.judged or 0 for task in tasks), sum(task.expected for task in tasks)) if tasks else None
+
+
+def _count(done: int, total: int) -> str:
+    return f"{done:,} of {total:,}"
+
+
+def _bar(done: int, total: int, width: int) -> str:
     full = width * done // total if total else width
-    return f"{'━' * full}{'╌' * (width - full)} {done:,} of {total:,}"
+    return f"{'━' * full}{'╌' * (width - full)} {_count(done, total)}".strip()
 
 
 def _pass_at_1(tallies: Sequence[Tally]) -> str:

@@ -16,6 +16,8 @@ from octopack_tasks.errors import UserError
 EMPTY = "-"
 """Stands in printed tables where there is no value."""
 _ROWS_OF_A_PAGE = 50
+_LATEX_FITTED = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
+"""Begins a box that is made narrower if it is wider than the text."""
 
 
 @dataclass(frozen=True)
@@ -83,22 +85,22 @@ class Table:
         return "\n".join(lines) + "\n"
 
     def latex(self) -> str:
-        """The table in LaTeX, for a document that uses the packages booktabs and, for tables of pages, longtable."""
+        """The table in LaTeX, for a document that uses booktabs and, as the first line says, graphicx or longtable."""
         alignment = "".join("r" if column.is_number else "l" for column in self.columns)
         head = [r"\toprule", *self._latex_groups(), _latex_line(column.title for column in self.columns), r"\midrule"]
         body = [_latex_line(cell.text for cell in row) for row in self.rows]
         caption = rf"\caption{{{_latex_text(self.caption)}}}\label{{tab:{self.name}}}"
-        notes = [r"\par\smallskip", r"\begin{minipage}{\linewidth}\footnotesize"] if self.notes else []
+        notes = [r"\par\smallskip\noindent", r"\begin{minipage}{\linewidth}\footnotesize"] if self.notes else []
         notes += [rf"{_latex_text(note)}\par" for note in self.notes]
         notes += [r"\end{minipage}"] if self.notes else []
         if len(self.rows) > _ROWS_OF_A_PAGE:
-            lines = [r"% needs \usepackage{booktabs,longtable}", rf"\begin{{longtable}}{{{alignment}}}"]
-            lines += [rf"{caption} \\", *head, r"\endfirsthead", *head, r"\endhead"]
-            lines += [r"\bottomrule", r"\endfoot", *body, r"\end{longtable}", *notes]
+            lines = [r"% needs \usepackage{booktabs,longtable}", r"{\footnotesize\setlength{\tabcolsep}{4pt}"]
+            lines += [rf"\begin{{longtable}}{{{alignment}}}", rf"{caption} \\", *head, r"\endfirsthead"]
+            lines += [*head, r"\endhead", r"\bottomrule", r"\endfoot", *body, r"\end{longtable}}", *notes]
         else:
-            lines = [r"% needs \usepackage{booktabs}", r"\begin{table}", r"\centering", caption]
-            lines += [rf"\begin{{tabular}}{{{alignment}}}", *head, *body, r"\bottomrule", r"\end{tabular}"]
-            lines += [*notes, r"\end{table}"]
+            lines = [r"% needs \usepackage{booktabs,graphicx}", r"\begin{table}", r"\centering", caption]
+            lines += [_LATEX_FITTED, rf"\begin{{tabular}}{{{alignment}}}", *head, *body]
+            lines += [r"\bottomrule", r"\end{tabular}}", *notes, r"\end{table}"]
         return "\n".join(lines) + "\n"
 
     def _latex_groups(self) -> list[str]:
