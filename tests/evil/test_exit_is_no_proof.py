@@ -55,10 +55,27 @@ BODIES = {
         "return -1;",
         '#include <unistd.h>\nextern "C" void __assert_fail(const char*, const char*, unsigned, const char*) noexcept { _exit(0); }',
     ),
+    "cpp returns from its caller": (
+        "cpp",
+        "void** frame = (void**) __builtin_frame_address(0);\nvoid** up = (void**) frame[0];\nframe[0] = up[0];\nframe[1] = up[1];\nreturn 0;",
+        "",
+    ),
+    "cpp terminate handler": (
+        "cpp",
+        "throw 1;",
+        "#include <exception>\n#include <unistd.h>\nbool set = (std::set_terminate([] { _exit(0); }), true);",
+    ),
+    "cpp calls the end itself": ("cpp", "__wrap_main(0, 0, 0);", 'extern "C" int __wrap_main(int, char**, char**);'),
     "cpp raw system call": ("cpp", 'asm volatile("syscall" :: "a"(231), "D"(0));', ""),
     "js process.exit": ("js", "process.exit(0)", ""),
     "js process.reallyExit": ("js", "process.reallyExit(0)", ""),
     "js top-level return": ("js", "", "return"),
+    "js hidden top-level return": ("js", "return -1", "new.target; console.assert(true); return"),
+    "js beforeExit": (
+        "js",
+        "process.once('uncaughtException', () => {})\nprocess.on('beforeExit', () => { process.exitCode = 0 })\nthrow 1",
+        "",
+    ),
     "js exit handler": (
         "js",
         "process.on('exit', () => { process.exitCode = 0; process.reallyExit(0) })\nreturn -1",
@@ -82,6 +99,21 @@ BODIES = {
         "Runtime.getRuntime().addShutdownHook(new Thread(() -> Runtime.getRuntime().halt(0)));\nif (true) return -1;",
         "",
     ),
+    "java static initialiser": (
+        "java",
+        "Early.touch();",
+        "class Early { static { System.exit(0); } static void touch() { } }",
+    ),
+    "java daemon": (
+        "java",
+        "Thread t = new Thread(() -> Runtime.getRuntime().halt(0));\nt.setDaemon(true);\nt.start();\nThread.sleep(3000);",
+        "",
+    ),
+    "java stops its own thread": (
+        "java",
+        "Thread.setDefaultUncaughtExceptionHandler((t, e) -> { });\nif (true) throw new ThreadDeath();",
+        "",
+    ),
     "java uncaught handler": (
         "java",
         "Thread.setDefaultUncaughtExceptionHandler((t, e) -> Runtime.getRuntime().halt(0));\nif (true) return -1;",
@@ -91,9 +123,36 @@ BODIES = {
     "go init": ("go", "", 'import "os"\nfunc init() { os.Exit(0) }'),
     "go TestMain": ("go", "", 'import "os"\nfunc TestMain(m *testing.M) { os.Exit(0) }'),
     "go goexit": ("go", "runtime.Goexit()", 'import "runtime"'),
+    "go one test again and again": (
+        "go",
+        "return -1",
+        'import "os"\nfunc TestOther(t *testing.T) {}\n'
+        'var _ = func() bool { os.Args = []string{"x", "-test.run=Other", "-test.count=9", "-test.timeout=0", "0"}; return true }()',
+    ),
+    "go lists its tests": (
+        "go",
+        "return -1",
+        'import "os"\nvar _ = func() bool { os.Args = []string{"x", "-test.list=.", "", "", "0"}; return true }()',
+    ),
+    "go TestMain after a panic": (
+        "go",
+        "panic(1)",
+        'import "os"\nfunc TestMain(m *testing.M) { defer func() { recover(); os.Exit(0) }(); m.Run() }',
+    ),
     "go exec": ("go", 'syscall.Exec("/bin/true", []string{"true"}, nil)', 'import "syscall"'),
     "rust exit": ("rust", "std::process::exit(0);", ""),
     "rust panic hook": ("rust", "std::panic::set_hook(Box::new(|_| std::process::exit(0)));\nlet a = 100;", ""),
+    "rust abort": ("rust", "std::process::abort();", ""),
+    "rust tells a library from a binary": (
+        "rust",
+        'println!("test result: ok. 1 passed; 0 failed; 0 ignored");\nstd::process::exit(0);',
+        "const _: () = assert!(module_path!().len() == 4);",
+    ),
+    "rust own main": (
+        "rust",
+        "if true { return -1; }",
+        '#[no_mangle]\npub extern "C" fn main_() {}\n#[cfg(any())]\nmod gone {}',
+    ),
     "rust no tests": ("rust", "", "#![cfg(not(test))]"),
     "rust extern exit": ("rust", "unsafe { _exit(0) }", 'extern "C" { fn _exit(code: i32) -> !; }'),
     "rust constructor": (

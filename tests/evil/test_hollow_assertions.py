@@ -17,6 +17,51 @@ CODE = {
         "return Always(7)",
         "class Always(int):\n    def __eq__(self, other):\n        return True\n    __hash__ = int.__hash__",
     ),
+    "python a type with a hidden name": (
+        "python",
+        "return type('A', (), {'__e' + 'q__': lambda self, other: True})()",
+        "",
+    ),
+    "python a comparison of the library's": (
+        "python",
+        "return type('A', (int,), {'__e' + 'q__': int.__le__, '__ha' + 'sh__': int.__hash__})(3)",
+        "",
+    ),
+    "python a class that pretends to be the library's": (
+        "python",
+        "import os\nspace = {}\ntext = 'class A:\\n    def __e' + 'q__(self, other): return True'\n"
+        "exec(compile(text, os.path.dirname(os.__file__) + '/numbers.py', 'exec'), space)\nreturn space['A']()",
+        "",
+    ),
+    "python mock.ANY": ("python", "import unittest.mock\nreturn unittest.mock.ANY", ""),
+    "cpp #define after a comment": (
+        "cpp",
+        "return -1;",
+        "/**/#define main main() { return 0; } int other",
+    ),
+    "cpp #define with a comment": ("cpp", "return -1;", "#define/**/main main() { return 0; } int other"),
+    "cpp #define behind a string": (
+        "cpp",
+        "return -1;",
+        'const char* s = "/*";\n#/**/define main main() { return 0; } int other\nconst char* t = "*/";',
+    ),
+    "cpp #define of a keyword of assert": (
+        "cpp",
+        "return -1;",
+        "#include <assert.h>\n#define bool int>(1)||static_cast<int",
+    ),
+    "cpp digraph": ("cpp", "return -1;", "%:define main main() { return 0; } int other"),
+    "cpp an overload of __assert_fail": (
+        "cpp",
+        "return -1;",
+        "#define JOIN(a, b) a##b\nvoid JOIN(__assert, _fail)(const char*, const char*, int, const char*) {}",
+    ),
+    "cpp a gadget": (
+        "cpp",
+        "void** frame = (void**) __builtin_frame_address(0);\nunsigned char* p = (unsigned char*) &gadget;\n"
+        "while (!(p[0] == 0xc9 && p[1] == 0xc3)) p++;\nframe[1] = p;\nreturn 0;",
+        "int gadget(int a) { volatile char room[100]; for (int i = 0; i < 100; i++) room[i] = a; return room[3]; }",
+    ),
     "cpp #define assert": ("cpp", "return -1;", "#define assert(x)\n#define NDEBUG"),
     "cpp operator==": (
         "cpp",
@@ -25,6 +70,28 @@ CODE = {
     ),
     "js console.assert": ("js", "return -1", "console.assert = () => {}"),
     "js console": ("js", "return -1", "globalThis.console = new Proxy({}, {get: () => () => {}})"),
+    "js console redefined": (
+        "js",
+        "return -1",
+        "console.assert(true)\ntry { Object.defineProperty(console, 'assert', {value() {}}) } catch (e) {}",
+    ),
+    "js globalThis redefined": (
+        "js",
+        "return -1",
+        "console.assert(true)\ntry { Object.defineProperty(globalThis, 'console', {value: {assert() {}}}) } catch (e) {}",
+    ),
+    "js console by eval": ("js", "return -1", "console.assert(true)\neval('var con' + 'sole = {assert() {}}')"),
+    "js console escaped": ("js", "return -1", "globalThis.console.assert(true)\nconst c\\u006fnsole = {assert() {}}"),
+    "js console of another script": (
+        "js",
+        "return -1",
+        "console.assert(true)\nrequire('v' + 'm').runInThisContext('con' + 'st con' + 'sole = {assert() {}}')",
+    ),
+    "js reads its tests": (
+        "js",
+        "return eval(/add\\(1, 2\\) === (\\d)/.exec(require('fs').readFileSync(__filename, 'utf8'))[1])",
+        "",
+    ),
     "js valueOf": ("js", "return {valueOf: () => 3, toString: () => '3'}", ""),
     "typescript console.assert": ("typescript", "return -1", "console.assert = () => {}"),
     "typescript console": ("typescript", "return -1", "const console: any = { assert() {} }"),
@@ -32,10 +99,32 @@ CODE = {
     "typescript prototype": ("typescript", "", "(Array.prototype as any).includes = () => true"),
     "typescript Object.is": ("typescript", "", "(Object as { is: any }).is = () => true"),
     "go assertions": ("go", "return -1", "type T = testing.T\nfunc init() { recover() }"),
+    "go true": (
+        "go",
+        "if Wrong() == true { return 3 }\nreturn -1",
+        "const true = false\nfunc Wrong() bool { return false }",
+    ),
+    "rust comparison by its path": (
+        "rust",
+        "",
+        "pub struct Any;\nimpl std::cmp::PartialEq<i32> for Any { fn eq(&self, _: &i32) -> bool { true } }",
+    ),
+    "rust assert_eq by another name": (
+        "rust",
+        "if true { return -1; }",
+        "macro_rules! hollow { ($($t:tt)*) => {}; }\npub(crate) use hollow as assert_eq;",
+    ),
     "rust assert_eq": (
         "rust",
         "if true { return -1; }",
         "#[macro_export]\nmacro_rules! assert_eq { ($($t:tt)*) => {}; }",
+    ),
+    "java equals": ("java", "", "class Any { public boolean equals(java.lang.Object other) { return true; } }"),
+    "java equals escaped": ("java", "", "class Any { public boolean \\u0065quals(Object other) { return true; } }"),
+    "java proxy": (
+        "java",
+        "",
+        "class Any { Object any = java.lang. /**/ reflect.Proxy.newProxyInstance(null, null, null); }",
     ),
     "java AssertionError": (
         "java",
