@@ -10,7 +10,10 @@ case "${1:-}" in
   demo)
     # With a Docker daemon that can build the image, the host needs nothing else.
     if docker info >/dev/null 2>&1; then packages=(mmdebstrap); else packages=(bubblewrap "${languages[@]}"); fi ;;
-  test) packages=(docker.io mmdebstrap bubblewrap git "${languages[@]}") ;;
+  test)
+    packages=(docker.io mmdebstrap bubblewrap git "${languages[@]}")
+    # The pages are tested in a browser; any of this family does.
+    command -v chromium chromium-browser google-chrome >/dev/null || packages+=(chromium fonts-dejavu-core) ;;
   *) echo "usage: $0 demo|test" >&2; exit 2 ;;
 esac
 
