@@ -243,26 +243,35 @@ def write_rows(parent: Path, out: Path, pack: str = "", languages: Sequence[str]
         raise UserError(f"{parent} holds no problems (<problem>/{PROBLEM_FILE}); `octopack pack new` begins one")
     problems = [read_problem(folder, languages) for folder in folders]
     chosen = [name for name in spelled_languages() if any(name in problem.solutions for problem in problems)]
+    seen: dict[str, Path] = {}
     for problem in problems:
-        for language in chosen:
-            if language not in problem.solutions:
-                raise UserError(
-                    f"{problem.folder / solution_file(language)} is missing, but other problems are there in "
-                    f"{language}: write it, or name the wanted ones with --language"
-                )
-            if problem.solutions[language].buggy is None:
-                raise UserError(
-                    f"{problem.folder / buggy_file(language)} is missing: write it, or choose a bug with "
-                    f"`octopack pack bug {problem.folder}`"
-                )
-        if problem.kind is None:
-            raise UserError(f"{problem.folder / BUG_FILE} is missing: it says the bug_type and the failure_symptoms")
+        first = seen.setdefault(problem.signature.name, problem.folder)
+        if first != problem.folder:
+            raise UserError(f"{problem.folder} and {first} are both about {problem.signature.name}: rename one")
+        _check_finished(problem, chosen)
     texts = {
         out / f"{language}.jsonl": "".join(json.dumps(problem.row(language, pack)) + "\n" for problem in problems)
         for language in chosen
     }
     write_whole(texts)
     return dict.fromkeys(chosen, len(problems))
+
+
+def _check_finished(problem: ProblemFolder, languages: Sequence[str]) -> None:
+    for language in languages:
+        if language not in problem.solutions:
+            raise UserError(
+                f"{problem.folder / solution_file(language)} is missing, but other problems are there in {language}: "
+                "write it, or name the wanted languages with --language"
+            )
+    for language in languages:
+        if problem.solutions[language].buggy is None:
+            raise UserError(
+                f"{problem.folder / buggy_file(language)} is missing: write it, or choose a bug with "
+                f"`octopack pack bug {problem.folder}`"
+            )
+    if problem.kind is None:
+        raise UserError(f"{problem.folder / BUG_FILE} is missing: it says the bug_type and the failure_symptoms")
 
 
 def _declared(folder: Path) -> Mapping[str, Any]:
