@@ -140,6 +140,8 @@ class Strategy:
     language: ClassVar[str]
     prepared: ClassVar[int] = 1
     """Raised whenever `prepare` changes what it makes."""
+    resources: ClassVar[tuple[str, ...]] = ()
+    """The files and folders of `RESOURCES` that `prepare` uses."""
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
@@ -197,9 +199,10 @@ class Strategy:
     def _mark(self) -> str:
         """What prepared things depend on: the toolchain and the code that makes them."""
         code = hashlib.sha256(KEY_PLACE + str(self.prepared).encode())
-        for path in sorted(RESOURCES.rglob("*")):
-            if path.is_file():
-                code.update(path.read_bytes())
+        for name in self.resources:
+            for path in sorted([RESOURCES / name, *(RESOURCES / name).rglob("*")]):
+                if path.is_file():
+                    code.update(path.read_bytes())
         return f"{self.version()}\n{code.hexdigest()}\n"
 
     def close(self) -> None:

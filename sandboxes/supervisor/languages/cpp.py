@@ -1,4 +1,4 @@
-"""C++: a precompiled preamble, a fast linker, and a trusted end linked in behind `main`.
+"""C++: a precompiled preamble, common templates compiled once, and a trusted end linked in behind `main`.
 
 A pass needs the key, which the supervisor stamps into the linked executable: the compiler never sees it, so no macro,
 `#include` or constant expression can. `resources/start.c` wraps `main` (`--wrap=main`) and writes the key after
@@ -8,14 +8,14 @@ opened.
 
 Three ways remain for the program's text to reach the tests' text, and each is looked for in what the compiler made:
 assembly (`.end` would hide the rest of the file), functions that replace the C library's own (`__assert_fail`,
-`abort`), and macros. A program whose macros rename anything that its tests mention must also pass with these macros
-undone.
+`abort`), and macros. A program that defines macros must also pass with all of them undone before its tests.
 
 Left over: native code that searches its own memory for the key. What is needed for that is reported as suspicious.
 """
 
 from __future__ import annotations
 
+import functools
 import re
 import shlex
 import shutil
@@ -37,6 +37,8 @@ from .base import (
     stamp,
     stopped,
 )
+from .cpp_instances import build_instances
+from .elf import defined_symbols
 
 STANDARD = "-std=c++17"  # The reference's compiler, g++ 11, has it as its default.
 PREAMBLE = (
@@ -48,16 +50,30 @@ PREAMBLE = (
 )
 """The lines with which HumanEvalPack's programs begin; other programs compile without the precompiled header."""
 
+_NAMESPACE = re.compile(r"(?<!using )\bnamespace\b")
+"""A program that adds to the library's namespaces may mean something else by the library's templates."""
 _REPLACED = re.compile(
-    r"^(__assert_fail|__assert|abort|raise|exit|_exit|_Exit|quick_exit|__libc_start_main|__wrap_main|_start|write|syscall|"
-    r"__cxa_atexit|longjmp|sigaction|signal|memcmp|strcmp):",
-    re.MULTILINE,
+    r"(__assert_fail|__assert|abort|raise|exit|_exit|_Exit|quick_exit|__libc_start_main|__wrap_main|_start|write|syscall|"
+    r"__cxa_atexit|longjmp|sigaction|signal|memcmp|strcmp|_Z\w*__assert\w*)"
 )
 _RESERVED = re.compile(r"__wrap_main|__real_main|__libc_start_main")
-_DEFINE = re.compile(r"^\s*#\s*define\s+(\w+)", re.MULTILINE)
+_SPLICE = re.compile(r"(?:\\|\?\?/)[ \t]*\r?\n")
+_NOT_CODE = re.compile(
+    r"//[^\n]*|/\*.*?(?:\*/|\Z)|(?<![A-Za-z0-9_])(?:u8|[uUL])?R\"([^()\\\s]{0,16})\(.*?(?:\)\1\"|\Z)|"
+    r"\"(?:\\.|[^\"\\\n])*\"?|'(?:\\.|[^'\\\n])*'?",
+    re.DOTALL,
+)
+_DEFINE = re.compile(r"(?:#|%:|\?\?=)\s*define\s+(\w+)")
+_FUNCTION = re.compile(r"^[\w:<>,&*]+[\w:<>,&* ]*[ &*](\w+)\s*\([^(){};]*\)\s*\{", re.MULTILINE)
 _WORD = re.compile(r"\w+")
 _LOOKS = (
-    (r"operator\s*(==|!=|<|>|\(\)|bool|!|&&|\|\|)", "it defines comparison or conversion of its own"),
+    (r"\boperator\b", "it defines operators of its own"),
+    (
+        r"\b(?:int|long|float|double|auto|bool|T)\s+(abs|fabs|round|floor|ceil|pow|sqrt)\s*\([^;{]{0,99}\{",
+        "it defines {0}",
+    ),
+    (r"##|%:%:", "it pastes names together"),
+    (r"\b(__builtin_(frame_address|return_address|eh_return|longjmp|unwind_init)|naked)\b", "it works on its stack"),
     (r"\b(atexit|at_quick_exit|quick_exit|_Exit|_exit|abort)\b|\bexit\s*\(", "it interferes with how a program ends"),
     (r"\b(signal|sigaction|setjmp|longjmp|set_terminate)\b", "it handles signals or jumps"),
     (r"\b(constructor|destructor|init_array|section|alias|ifunc|weak)\b", "it uses linker attributes"),
@@ -74,7 +90,8 @@ class Cpp(Strategy):
     """C++ programs."""
 
     language = "cpp"
-    prepared = 2
+    resources = ("start.c", "common.cpp")
+    prepared = 3
 
     def version(self) -> str:
         """See `Strategy`."""
@@ -86,6 +103,7 @@ class Cpp(Strategy):
         place = ",".join(map(str, KEY_PLACE))
         build(warm, "gcc", "-O2", "-fPIE", f"-DKEY_PLACE={place}", "-c", str(RESOURCES / "start.c"), "-o", "start.o")
         (warm / "preamble.h").write_text(PREAMBLE)
+        build_instances(warm, ["g++", STANDARD], warm / "preamble.h")
         build(warm, "g++", STANDARD, "-x", "c++-header", "preamble.h", "-o", "preamble.h.gch")
         compiler = ["g++", STANDARD, "-S", "test.cpp", "-o", "test.s"]
         linker = ["g++", "-Wl,--wrap=main", "-Wl,--as-needed", str(warm / "start.o"), "test.o"]
@@ -99,6 +117,7 @@ class Cpp(Strategy):
             at = words.index("-plugin") if "-plugin" in words else 0
             words[at : at + 2] = [] if at else words[at : at + 2]
             linker = [mold, *(word for word in words[1:] if not word.startswith("-plugin-opt"))]
+        linker.insert(linker.index("test.o") + 1, str(warm / "instances.o"))
         (warm / "fast.sh").write_text(_script([compiler, assembler, linker]))
 
     def judge(self, case: Case) -> Verdict:
@@ -106,34 +125,28 @@ class Cpp(Strategy):
         source = case.program.source
         offset = case.program.test_offset
         verdict = self._judge(case, source)
-        if verdict.status is Status.PASSED and offset is not None:
-            hidden = self._macros_of_tests(case)
-            if hidden:
-                undone = "".join(f"#undef {name}\n" for name in hidden)
-                text = source[:offset] + "\n" + undone + source[offset:]
-                with self.jail.box() as box:
-                    again = self._judge(self.case(case.program, box), text)
-                if again.status is not Status.PASSED:
-                    return case.verdict(
-                        Status.FAILED, None, reference=True, detail=f"not proven: its macros change its tests: {hidden}"
-                    )
-                case.suspicious.append(f"its macros change its tests: {', '.join(hidden)}")
-                return self._with_reasons(case, verdict)
-        return verdict
-
-    def _with_reasons(self, case: Case, verdict: Verdict) -> Verdict:
-        return Verdict.from_json({**verdict.to_json(), "suspicious": case.suspicious})
-
-    @staticmethod
-    def _macros_of_tests(case: Case) -> list[str]:
-        """Macros of the candidate's that its tests, or the assertion's own definition, mention."""
-        text = case.candidate.replace("\\\r\n", "").replace("\\\n", "").replace("%:", "#").replace("??=", "#")
-        mentioned = set(_WORD.findall(case.tests))
-        return sorted({name for name in _DEFINE.findall(text) if name in mentioned or name.startswith("_")})
+        if verdict.status is not Status.PASSED or offset is None:
+            return verdict
+        names = set(_DEFINE.findall(_NOT_CODE.sub(" ", _SPLICE.sub("", case.candidate))))
+        if not names:
+            return verdict
+        undone = "".join(f"#undef {name}\n" for name in sorted(names))
+        with self.jail.box() as box:
+            again = self._judge(self.case(case.program, box), f"{source[:offset]}\n{undone}{source[offset:]}")
+        mentioned = names & set(_WORD.findall(case.tests)) or {name for name in names if name.startswith("_")}
+        changed = ", ".join(sorted(mentioned or names))
+        if again.status is not Status.PASSED:
+            detail = f"not proven: its macros change its tests: {changed}"
+            return case.verdict(Status.FAILED, None, reference=True, detail=detail)
+        if not mentioned:
+            return verdict
+        reasons = [*case.suspicious, f"its macros change its tests: {changed}"]
+        return Verdict.from_json({**verdict.to_json(), "suspicious": reasons})
 
     def _judge(self, case: Case, source: str) -> Verdict:
-        outcome = self._compile(case, source, fast=True)
-        if outcome.stopped is None and outcome.exit_code != 0:
+        fast = source.startswith(PREAMBLE) and not _NAMESPACE.search(source, len(PREAMBLE))
+        outcome = self._compile(case, source, fast=fast)
+        if fast and outcome.stopped is None and (outcome.exit_code != 0 or not self._takes_instances(case)):
             outcome = self._compile(case, source, fast=False)  # The plain command has the last word, and its own words.
         if failure := compile_failure(case, outcome):
             return failure
@@ -149,15 +162,23 @@ class Cpp(Strategy):
             return verdict
         if outcome.exit_code == 0 and doubt:
             return case.verdict(Status.FAILED, outcome, reference=True, detail=f"not proven: {doubt}")
-        case.suspicious += [why for pattern, why in _LOOKS if re.search(pattern, case.candidate)]
+        self._look(case)
         return finished(
             case, outcome, key, reference=outcome.exit_code == 0, failed_by_test=b"Assertion `" in outcome.stderr
         )
 
+    @staticmethod
+    def _look(case: Case) -> None:
+        for pattern, why in _LOOKS:
+            if found := re.search(pattern, case.candidate):
+                case.suspicious.append(why.format(*found.groups()))
+        helpers = set(_FUNCTION.findall(case.tests)) - {"main"}
+        if overloaded := sorted(helpers & set(_WORD.findall(case.candidate))):
+            case.suspicious.append(f"it declares {', '.join(overloaded)}, which its tests define")
+
     def _compile(self, case: Case, source: str, *, fast: bool) -> Outcome:
         """Compile to assembly, assemble and link, as one command."""
         warm = self.warm
-        fast = fast and source.startswith(PREAMBLE)
         if fast:
             line = PREAMBLE.count("\n") + 1
             source = f'#include "preamble.h"\n#line {line} "test.cpp"\n' + source[len(PREAMBLE) :]
@@ -165,12 +186,24 @@ class Cpp(Strategy):
         script = str(warm / ("fast.sh" if fast else "plain.sh"))
         return self.compile(case, Command(case.compiling(), ["sh", "-e", script]))
 
+    @functools.cached_property
+    def _instances(self) -> set[str]:
+        return defined_symbols(self.warm / "instances.o")
+
+    def _takes_instances(self, case: Case) -> bool:
+        """Whether a program leaves the common instances as they are; the linker would prefer one of its own."""
+        try:
+            return self._instances.isdisjoint(defined_symbols(case.box.path / "test.o"))
+        except ValueError:
+            return False
+
     @staticmethod
     def _doubt(case: Case) -> str | None:
         """Why what the compiler made cannot be trusted to run the tests; None for all honest programs."""
         assembly = (case.box.path / "test.s").read_text(encoding="utf-8", errors="replace")
-        if replaced := _REPLACED.search(assembly):
-            return f"it replaces {replaced[1]} of the C library"
+        # The object file tells also what is defined as another function's alias.
+        if replaced := sorted(filter(_REPLACED.fullmatch, defined_symbols(case.box.path / "test.o"))):
+            return f"it replaces {', '.join(replaced)} of the C library"
         if _RESERVED.search(assembly):
             return "it reaches into the start-up code"
         if "#APP" in assembly and re.search(r"asm|##", case.candidate):

@@ -1,5 +1,10 @@
 """JavaScript: node runs the program through `resources/run.js`, which alone holds the key.
 
+Starting costs most: the dynamic linker's work on node's library and the JavaScript that node runs before a program's.
+So a warm process has the library loaded and forks; each fork makes a virtual machine of its own, from a snapshot of
+the start-up heap, and shares no object, random seed or thread with another. Where node is one executable without a
+library, or cannot make snapshots, it is started the usual way.
+
 Leaving early (`process.exit`, `process.reallyExit`, `process.abort`, a swallowed exception) never reaches the line that
 writes the key; a `return` at top level is found by parsing; a failed `console.assert` spoils the key even where the
 program silences the streams. As in the reference, a program that prints anything, to either stream, fails.
@@ -11,28 +16,44 @@ is not proven.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import dataclasses
 import functools
+import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, NoReturn
 
-from ..processes import Command
+from ..processes import Command, Zygote
 from ..protocol import Status, Verdict
-from .base import KEY_BYTES, RESOURCES, Case, Strategy, build, finished, first_line, new_key, stopped
+from .base import KEY_BYTES, RESOURCES, Case, Setting, Strategy, build, finished, first_line, new_key, stopped
 
 QUICK = ["--single-threaded"]  # Most programs end before helper threads have started.
+_LIBRARY = "const v = process.config.variables; v.node_shared ? `libnode.${v.shlib_suffix}` : ''"
+_ENTRY = "_ZN4node5StartEiPPc"  # node::Start(int, char**), all that the executable calls.
 _REASONS = (
     "a test did not hold, and it hid that",
     "it returns before its tests",
     "no assertion of its tests ran",
     "it reaches into the runtime",
 )
+_NOTES = {
+    "console.assert": "it replaces console.assert",
+    "built-in": "it changes built-in functions",
+    "worker_threads": "it starts worker threads, which may look inside",
+}
 _LOOKS = (
-    (r"\.prototype\s*(\.|\[)[^=\n]*=[^=]|\b__proto__\b|setPrototypeOf", "it changes prototypes"),
+    (r"\.prototype\s*(\.|\[)[^=\n]{0,99}=[^=]|\b__proto__\b|setPrototypeOf", "it changes prototypes"),
     (r"\b(Object\.is|JSON\.\w+|Array\.\w+|Math\.\w+)\s*=[^=]", "it replaces a built-in function"),
-    (r"\b(const|let|var|function|class)\s+console\b", "it shadows console"),
+    (r"\bconsole\b(?!\s*(\.|\?\.))", "it shadows console"),
+    (
+        r"\b(?:const|let|var|function|class)\s+(JSON|Math|Object|Array|String|Number|Boolean)\b",
+        "it shadows {0}",
+    ),
+    (r"\beval\b|\\u(00|\{0*)([46][1-9a-fA-F]|[57][0-9aA])", "it hides its text"),
+    (r"\b__filename\b|\breadFile|\bcallee\b|\bcaller\b", "it may read its tests"),
     (r"\bprocess\s*\.\s*(exit|reallyExit|abort|kill|on|once|exitCode)\b", "it interferes with how a program ends"),
     (
         r"\b(inspector|getHeapSnapshot|setFlagsFromString|_debugProcess|SIGUSR1|worker_threads)\b|/proc/",
@@ -47,7 +68,11 @@ class JavaScript(Strategy):
 
     language = "js"
     resources: ClassVar[tuple[str, ...]] = ("run.js", "js-md5.js")
-    prepared = 2
+    prepared = 3
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        self._zygote: Zygote | None = None
 
     def version(self) -> str:
         """See `Strategy`."""
@@ -61,6 +86,7 @@ class JavaScript(Strategy):
         (warm / "run.js").write_bytes((RESOURCES / "run.js").read_bytes())
         with contextlib.suppress(OSError):  # Not every build of node can make a snapshot.
             build(warm, "node", *QUICK, "--snapshot-blob", "run.blob", "--build-snapshot", "run.js")
+        (warm / "library").write_text(build(warm, "node", "--print", _LIBRARY).strip())
 
     @functools.cached_property
     def _start(self) -> list[str]:
@@ -74,6 +100,26 @@ class JavaScript(Strategy):
         trial = subprocess.run(start, capture_output=True, check=False, stdin=subprocess.DEVNULL, cwd="/")
         return start if trial.returncode == 0 else ["node", str(script)]
 
+    @functools.cached_property
+    def _library(self) -> _Library | None:
+        """Node's library, where it has one that can be called."""
+        name = (self.warm / "library").read_text()
+        try:
+            return _Library(name) if name and hasattr(ctypes.CDLL(name), _ENTRY) else None
+        except OSError:
+            return None
+
+    def _command(self, case: Case, key: bytes) -> Command:
+        """Node with the program: forked from the warm process where there is one."""
+        expects = "1" if "console.assert" in case.tests else "0"
+        argv = [*self._start, "test.js", expects, shutil.which("node") or "node"]
+        env = {"NODE_PATH": str(self.warm / "node_modules"), "OPENSSL_CONF": "/dev/null"}
+        if self._library is None:
+            return Command(case.running(), argv, env=env, key=key)
+        if self._zygote is None:
+            self._zygote = Zygote(self.jail, self._library.load, self._library.run)
+        return Command(case.running(), env=env, key=key, zygote=self._zygote, payload="\0".join(argv).encode())
+
     def judge(self, case: Case) -> Verdict:
         """See `Strategy`."""
         case.box.write("test.js", case.program.source.encode("utf-8", "surrogatepass"))
@@ -82,10 +128,7 @@ class JavaScript(Strategy):
     def judge_script(self, case: Case, candidate: str) -> Verdict:
         """Judge the script `test.js` in a case's box; `candidate` is its part that came from a model."""
         key = new_key()
-        expects = "1" if "console.assert" in case.tests else "0"
-        argv = [*self._start, "test.js", expects]
-        env = {"NODE_PATH": str(self.warm / "node_modules"), "OPENSSL_CONF": "/dev/null"}
-        outcome = self.execute(case, Command(case.running(), argv, env=env, key=key))
+        outcome = self.execute(case, self._command(case, key))
         if verdict := stopped(case, outcome):
             return verdict
         message, note = outcome.evidence[:KEY_BYTES], outcome.evidence[KEY_BYTES:]
@@ -94,8 +137,9 @@ class JavaScript(Strategy):
         if reference and message != key and message[:1] == b"!" and outcome.exit_code == 0:
             reason = _REASONS[min(message[1], len(_REASONS) - 1)]
             return case.verdict(Status.FAILED, outcome, reference=True, detail=f"not proven: {reason}")
-        if reference and message == key and note == b"console.assert":
-            case.suspicious.append("it replaces console.assert")
+        notes = note.decode("latin-1").split(",")[:-1]
+        if reference and message == key and set(notes) <= _NOTES.keys():
+            case.suspicious += [_NOTES[name] for name in notes]
         elif reference and note:
             message = b"forged"
         if (
@@ -106,11 +150,40 @@ class JavaScript(Strategy):
             return case.verdict(Status.COMPILE_ERROR, outcome, stage="compile", detail="it does not parse")
         if outcome.exit_code == 0 and outcome.stdout and not outcome.stderr:
             return case.verdict(Status.FAILED, outcome, detail="it prints, which the reference counts as a failure")
-        case.suspicious += [why for pattern, why in _LOOKS if re.search(pattern, candidate)]
+        for pattern, why in _LOOKS:
+            if found := re.search(pattern, candidate):
+                case.suspicious.append(why.format(*found.groups()))
         held = b"Assertion failed" not in outcome.stderr
         return finished(
             case, dataclasses.replace(outcome, evidence=message), key, reference=reference, failed_by_test=not held
         )
+
+    def close(self) -> None:
+        """See `Strategy`."""
+        if self._zygote is not None:
+            self._zygote.close()
+
+
+class _Library:
+    """Node's library in the warm process."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def load(self) -> None:
+        """Load it, and nothing more: a virtual machine does not survive a fork."""
+        self.functions = ctypes.CDLL(self.name, mode=os.RTLD_NOW)
+
+    def run(self, payload: bytes) -> NoReturn:
+        """In a forked child: become node, with the arguments that `payload` lists."""
+        arguments = payload.split(b"\0")
+        text = ctypes.create_string_buffer(payload)  # In one piece, as a kernel hands them over: node counts on it.
+        pointers = (ctypes.c_void_p * (len(arguments) + 1))()
+        address = ctypes.addressof(text)
+        for number, argument in enumerate(arguments):
+            pointers[number] = address
+            address += len(argument) + 1
+        os._exit(self.functions[_ENTRY](len(arguments), pointers))
 
 
 STRATEGY = JavaScript

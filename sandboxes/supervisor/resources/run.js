@@ -13,7 +13,28 @@ const Module = require('module');
 const path = require('path');
 const { startupSnapshot } = require('v8');
 
-const main = (program, expects) => {
+// Remembers what tests compare with; the answer says whether all of it is as it was.
+const builtIns = () => {
+  const { getOwnPropertyDescriptors, is } = Object;
+  const { ownKeys } = Reflect;
+  const kinds = [Object, Array, String, Number, Boolean, Set, Map];
+  const owners = [JSON, Math, ...kinds, ...kinds.map((kind) => kind.prototype)];
+  const before = owners.map((owner) => getOwnPropertyDescriptors(owner));
+  return () => {
+    for (let i = 0; i < owners.length; i++) {
+      const now = getOwnPropertyDescriptors(owners[i]);
+      const names = ownKeys(now);
+      if (names.length !== ownKeys(before[i]).length) return false;
+      for (let j = 0; j < names.length; j++) {
+        const old = before[i][names[j]];
+        if (!old || !is(old.value, now[names[j]].value) || old.get !== now[names[j]].get) return false;
+      }
+    }
+    return true;
+  };
+};
+
+const main = (program, expects, executable) => {
   if (program === undefined) return; // Only a look at whether this start works.
   const file = path.resolve(program);
   const key = Buffer.alloc(32);
@@ -22,7 +43,8 @@ const main = (program, expects) => {
   const { writeSync, readFileSync } = fs;
   const { defineProperty } = Object;
   const apply = Reflect.apply;
-  const set = key.set, fill = key.fill;
+  const { fill } = key;
+  const { concat, from } = Buffer;
 
   const REASONS = [
     'a test did not hold, and it hid that',
@@ -43,15 +65,17 @@ const main = (program, expects) => {
   const assert = console.assert;
   const theConsole = console;
   let asserted = 0;
-  let replaced = 0;
+  let replaced = false; // These two are no proof of cheating, and worth a look.
+  let works = false;
   const trusted = function assert_(...values) {
     asserted += 1;
     if (!values[0]) spoil(0);
     return apply(assert, theConsole, values);
   };
   defineProperty(trusted, 'name', { value: 'assert' });
-  defineProperty(theConsole, 'assert', { get: () => trusted, set: () => { replaced = 1; }, enumerable: true });
-  defineProperty(globalThis, 'console', { get: () => theConsole, set: () => { replaced = 1; } });
+  const replace = () => { replaced = true; };
+  defineProperty(theConsole, 'assert', { get: () => trusted, set: replace, enumerable: true, configurable: false });
+  defineProperty(globalThis, 'console', { get: () => theConsole, set: replace, configurable: false });
 
   const guard = (object, names) => {
     for (const name of names) {
@@ -67,15 +91,13 @@ const main = (program, expects) => {
     }
   };
   const load = Module._load;
-  const guarded = new Map([
-    ['v8', ['setFlagsFromString', 'getHeapSnapshot', 'writeHeapSnapshot', 'queryObjects', 'startCpuProfile']],
-    ['inspector', ['Session', 'open', 'console']],
-    ['inspector/promises', ['Session', 'open']],
-  ]);
+  // Plain look-ups only: the program may have changed the methods of strings and maps.
+  const guarded = { __proto__: null };
+  for (const name of ['v8', 'vm', 'inspector', 'inspector/promises']) guarded[name] = guarded['node:' + name] = true;
   const getBuiltinModule = process.getBuiltinModule;
   const watched = (request, loaded) => {
-    const name = typeof request === 'string' && request.startsWith('node:') ? request.slice(5) : request;
-    if (guarded.has(name)) spoil(3);
+    if (typeof request !== 'string' || guarded[request]) spoil(3);
+    if (request === 'worker_threads' || request === 'node:worker_threads') works = true; // It has an inspector.
     return loaded;
   };
   const loadWatched = (request, parent, isMain) => watched(request, apply(load, Module, [request, parent, isMain]));
@@ -86,20 +108,27 @@ const main = (program, expects) => {
   guard(process, ['binding', '_linkedBinding', 'dlopen', '_debugProcess', '_debugEnd']);
 
   const text = readFileSync(file, 'utf8');
-  process.argv.splice(1, process.argv.length - 1, file);
+  // All as `node test.js` has it.
+  process.argv.splice(0, process.argv.length, executable, file);
+  process.execPath = executable;
+  process.execArgv = [];
   try {
-    new vm.Script(text, { filename: file }); // As a script, not a function body, a return at top level does not parse.
-  } catch (error) {
-    if (/Illegal return/.test(error.message)) spoil(1);
+    new vm.Script(text, { filename: file });
+  } catch {
+    // What only a function's body may hold, as which node compiles a module: a return at top level, and what would hide
+    // one from this look. All else is an error here as well; a module of the other kind (`import`) is one.
+    vm.compileFunction(text, ['exports', 'require', 'module', '__filename', '__dirname'], { filename: file });
+    spoil(1);
   }
+  const unchanged = builtIns();
   load(file, null, true);
   if (expects && asserted === 0) spoil(2);
-  const note = replaced ? Buffer.from('console.assert') : Buffer.alloc(0);
-  writeSync(3, Buffer.concat([key, note]));
+  const note = (replaced ? 'console.assert,' : '') + (works ? 'worker_threads,' : '') + (unchanged() ? '' : 'built-in,');
+  writeSync(3, apply(concat, Buffer, [[key, apply(from, Buffer, [note])]]));
 };
 
 if (startupSnapshot.isBuildingSnapshot()) {
-  startupSnapshot.setDeserializeMainFunction(() => main(process.argv[1], process.argv[2] === '1'));
+  startupSnapshot.setDeserializeMainFunction(() => main(process.argv[1], process.argv[2] === '1', process.argv[3]));
 } else {
-  main(process.argv[2], process.argv[3] === '1');
+  main(process.argv[2], process.argv[3] === '1', process.argv[4]);
 }
