@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from octopack_tasks.languages.base import BraceLanguage, Execution
 from octopack_tasks.languages.syntax import Grammar, Item, descendants, field_names, identifiers, leaves, text_of
@@ -59,7 +59,7 @@ class JavaScript(BraceLanguage):
     title = "JavaScript"
     extension = "js"
     fence = "javascript"
-    execution = Execution("javascript", timeout=10, num_workers=4)
+    execution: ClassVar[Execution | None] = Execution("javascript", timeout=10, num_workers=4)
     grammar = Grammar("tree_sitter_javascript", names, _signature, _bound)
     definition = r"(\bfunction\s*\*?\s*{name}\s*\(|\b{name}\s*=\s*(async\b|function\b|\(|\w+\s*=>))"
 
