@@ -20,6 +20,7 @@ from .processes import Command, SandboxFault, children, fork_sibling, libc
 from .removal import remove
 
 _UID_BASE, _UID_COUNT = 20_000, 40_000
+_ROOM_BYTES, _ROOM_FILES = 64 << 20, 1000
 _SHARED_FOLDERS = (Path("/tmp"), Path("/dev/shm"), Path("/dev/mqueue"), Path("/var/tmp"), Path("/run/lock"))
 
 
@@ -83,6 +84,7 @@ class NoJail(_NoLock):
     def box(self) -> Iterator[Box]:
         """See `Jail`."""
         self._count += 1
+        _require_room(self.work)
         path = self.work / f"p{os.getpid()}_{self._count}"
         path.mkdir(mode=0o700)
         try:
@@ -142,6 +144,7 @@ class UidJail(_NoLock):
         """See `Jail`."""
         uid = _UID_BASE + 2 * (self._count % (_UID_COUNT // 2))
         self._count += 1
+        _require_room(self.work)
         box = Box(self.work / f"p{uid}", uid)
         box.path.mkdir()
         box.path.chmod(0o770)
@@ -216,6 +219,17 @@ class UidJail(_NoLock):
                     self._as(uid, functools.partial(_remove_sysv, kind, left))
                 if _sysv_ids(kind):
                     raise SandboxFault(f"System V {kind} of the program cannot be removed")
+
+
+def _require_room(work: Path) -> None:
+    """Make sure that a program's files, and what its compiler makes of them, find room: else it would be called wrong.
+
+    Raises:
+        SandboxFault: The folder is full, before the program has written anything.
+    """
+    disk = os.statvfs(work)
+    if disk.f_bavail * disk.f_frsize < _ROOM_BYTES or (disk.f_files and disk.f_favail < _ROOM_FILES):
+        raise SandboxFault(f"{work} is full: {disk.f_bavail * disk.f_frsize} bytes and {disk.f_favail} files are left")
 
 
 def sealed_place(work: Path) -> Path:

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 WRITES = """
 import os
 for path in ("/octopack-evil", "/etc/octopack-evil", "/usr/octopack-evil", "/opt/octopack-evil", "/opt/octopack/octopack-evil",
@@ -60,6 +62,6 @@ def test_nothing_outside_can_be_written(arena):
 def test_clearing_up_follows_no_link(arena):
     verdict = arena.attack("python", LINKS)
     assert verdict.passed, verdict
-    assert arena.attack(
-        "python", "import os\nassert os.path.exists('/usr/bin/env') and os.path.exists('/etc/passwd')"
-    ).passed
+    # what the links pointed to is still there: in the sandbox, and on this machine
+    assert arena.attack("python", "import os\nassert os.path.exists('/usr/bin/env') and os.listdir('/etc')").passed
+    assert Path("/etc/passwd").exists()

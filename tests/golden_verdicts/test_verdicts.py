@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +14,10 @@ from typing import Any
 
 import pytest
 
+from octopack_tasks import PAPER_LANGUAGES
 from octopack_tasks.problems import load_problems
 from octopack_tasks.tasks import get_task
-from sandboxes import LANGUAGES, Limits, Program, open_sandbox
+from sandboxes import Limits, Program, Status, open_sandbox
 
 Key = tuple[str, str]  # task id, kind
 
@@ -46,13 +49,13 @@ def programs(shared: Path, language: str) -> Iterator[tuple[Key, Program]]:
 
 
 @pytest.mark.docker
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("language", PAPER_LANGUAGES)
 @pytest.mark.parametrize("backend", ["docker", "bubblewrap"])
 def test_verdicts_are_the_recorded_ones(
     backend: str, language: str, shared: Path, sandbox_options: dict[str, dict[str, Any]]
 ) -> None:
     options = sandbox_options[backend]
-    if language not in options.get("languages", LANGUAGES):
+    if language not in options.get("languages", PAPER_LANGUAGES):
         pytest.skip(f"this machine has no toolchain of its own for {language}, and no image to borrow one from")
     known = recorded(shared, language)
     jobs = dict(programs(shared, language))
@@ -74,3 +77,31 @@ def test_verdicts_are_the_recorded_ones(
     assert not different
     suspicious = {key: verdict.suspicious for key, verdict in verdicts.items() if verdict.suspicious}
     assert not suspicious, "an honest program is called suspicious"
+
+
+@pytest.mark.docker
+def test_a_busy_machine_changes_no_verdict(shared: Path, sandbox_options: dict[str, dict[str, Any]]) -> None:
+    # limits that wall-clock time would soon exceed: each worker gets a fraction of a core
+    tight = Limits(cpu_seconds=2.0)
+    jobs: dict[Key, Program] = {}
+    expected: dict[Key, bool] = {}
+    endless: set[Key] = set()
+    for language in PAPER_LANGUAGES:
+        known = recorded(shared, language)
+        endless |= {key for key, one in known.items() if one["stage"] == "timeout"}
+        kinds = {"passed": 4, "failed": 3, "timeout": 1}  # how many of each
+        for key, program in programs(shared, language):
+            kind = "passed" if known[key]["passed"] else "timeout" if known[key]["stage"] == "timeout" else "failed"
+            if kinds[kind] and key not in EXCEPTIONS:
+                kinds[kind] -= 1
+                jobs[key], expected[key] = replace(program, limits=tight), known[key]["passed"]
+    with open_sandbox("docker", **sandbox_options["docker"], cache=False) as sandbox:
+        hogs = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(8)]
+        try:
+            verdicts = dict(zip(jobs, sandbox.run(list(jobs.values())), strict=True))
+        finally:
+            for hog in hogs:
+                hog.kill()
+                hog.wait()
+    assert {key: verdict.passed for key, verdict in verdicts.items()} == expected
+    assert {key for key, verdict in verdicts.items() if verdict.status is Status.TIMEOUT} <= endless

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -29,8 +30,8 @@ def sandbox(request):
         yield opened
 
 
-def supervisors() -> list[int]:
-    """Pids, on this machine, of the supervisors that this process started, in containers or as children."""
+def supervisors(innermost: bool = False) -> list[int]:
+    """Pids, on this machine, of the supervisors that this process started: in containers, as children, or in bwraps."""
     pids = []
     client = None
     try:
@@ -44,16 +45,24 @@ def supervisors() -> list[int]:
     for task in Path("/proc/self/task").iterdir():
         for child in (task / "children").read_text().split():
             if b"/sandboxes/supervisor" in Path(f"/proc/{child}/cmdline").read_bytes():
-                pids.append(int(child))
+                pids.append(_innermost(int(child)) if innermost else int(child))
     return pids
 
 
-def test_a_killed_supervisor_costs_no_verdict(sandbox):
+def _innermost(pid: int) -> int:
+    """The supervisor itself below a bwrap: the first descendant that is no bwrap."""
+    while Path(f"/proc/{pid}/comm").read_text().strip() == "bwrap":
+        pid = int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+    return pid
+
+
+@pytest.mark.parametrize("innermost", [False, True])
+def test_a_killed_supervisor_costs_no_verdict(sandbox, innermost):
     killed = []
 
     def kill() -> None:
         time.sleep(0.7)
-        for pid in supervisors()[:1]:
+        for pid in supervisors(innermost)[:1]:
             os.kill(pid, signal.SIGKILL)
             killed.append(pid)
 
@@ -79,6 +88,51 @@ def test_a_killed_container_costs_no_verdict():
         verdicts = sandbox.run(PROGRAMS)
         killer.join()
     assert [verdict.passed for verdict in verdicts] == RIGHT
+
+
+def test_a_full_work_folder_costs_no_verdict():
+    with _docker() as sandbox:
+        fill = ["sh", "-c", "head -c 3g /dev/zero > /work/filler; true"]
+        for container, _ in owned_containers(connect(), of_this_process=True):
+            container.exec_run(fill, user="0:0")
+        verdicts = sandbox.run(PROGRAMS)
+    assert [verdict.passed for verdict in verdicts] == RIGHT
+
+
+_INTERRUPTED = """
+import sys
+from sandboxes import Program, open_sandbox
+with open_sandbox(sys.argv[1], ["python"], workers=2, cache=False) as sandbox:
+    print("ready", flush=True)
+    sandbox.run([Program("python", f"import os\\nos.execvp('sleep', ['sleep', '{sys.argv[2]}{n}'])") for n in range(4)])
+"""
+
+
+@pytest.mark.parametrize("sandbox", ["docker", "bubblewrap"], indirect=True)
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_nothing_outlives_its_owner(sandbox, how, request, wait_until):
+    backend = request.node.callspec.params["sandbox"]
+    seconds = f"98{os.getpid()}{int(how)}"  # tells these sleepers from all others
+
+    def sleepers() -> list[str]:
+        found = []
+        for process in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                if process.read_bytes().startswith(f"sleep\0{seconds}".encode()):
+                    found.append(process.parent.name)
+            except OSError:
+                continue
+        return found
+
+    owner = subprocess.Popen(
+        [sys.executable, "-c", _INTERRUPTED, backend, seconds], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    assert owner.stdout is not None
+    assert owner.stdout.readline() == b"ready\n"
+    wait_until(sleepers)
+    owner.send_signal(how)
+    owner.wait(30)
+    wait_until(lambda: not sleepers())
 
 
 def test_what_was_judged_before_a_fault_is_not_judged_again():
