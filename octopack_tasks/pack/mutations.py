@@ -314,11 +314,8 @@ _NUMBERS = frozenset(
     float_literal integer_literal
     """.split()  # noqa: SIM905
 )
-_STRINGS = frozenset(
-    """
-    string string_literal interpreted_string_literal char_literal character_literal rune_literal
-    """.split()  # noqa: SIM905
-)
+_CHARACTERS = frozenset({"char_literal", "character_literal", "rune_literal"})
+_STRINGS = frozenset({"string", "string_literal", "interpreted_string_literal"}) | _CHARACTERS
 _BOOLEANS = {"true": "false", "false": "true", "True": "False", "False": "True"}
 _NUMBER = re.compile(r"(\d+)((?:\.\d*)?(?:[uif](?:8|16|32|64|128|size)|[uUlLfF]+)?)")
 _STRING = re.compile(r"""(["'])([^"'\\{}\n]+)\1""")
@@ -334,10 +331,11 @@ def _value_misuse(place: _Place, function: _Function) -> Iterator[_Edit]:
                 yield _replace(node, f"{other}{rest}", _expression_of(place))
     elif node.type in _STRINGS and not _is_documentation(place) and (string := _STRING.fullmatch(text)):
         quote, content = string.groups()
-        is_character = "char" in node.type or node.type == "rune_literal"
         for changed in _other_strings(content):
-            if not is_character or len(changed) == 1:
+            if node.type not in _CHARACTERS or len(changed) == 1:
                 yield _replace(node, f"{quote}{changed}{quote}", _expression_of(place))
+    elif _number_operand(node) is not None:  # `n + 1` becomes `n`
+        yield from (_replace(node, text_of(operand)) for operand in _operands(node) if operand.type not in _NUMBERS)
     elif text in _BOOLEANS and node.type in ("true", "false", "boolean_literal"):
         yield _replace(node, _BOOLEANS[text], _expression_of(place))
 
@@ -478,9 +476,9 @@ def _missing_logic(place: _Place, function: _Function) -> Iterator[_Edit]:
         yield _without_statement(place, function)
     if node.type in _CHOICES and (alternative := node.child_by_field_name("alternative")) is not None:
         yield _without_alternative(node, alternative)
-    operands = _operands(node)
-    for operand in operands:
-        yield _replace(node, text_of(operand))
+    if _number_operand(node) is None:
+        for operand in _operands(node):
+            yield _replace(node, text_of(operand))
     if node.type in _NOT and node.named_children:
         yield _replace(node, text_of(node.named_children[-1]))
     callee, arguments = _callee(node), _arguments(node)
@@ -562,6 +560,11 @@ def _operands(node: Node) -> list[Node]:
     return [left, right]
 
 
+def _number_operand(node: Node) -> Node | None:
+    """The operand of arithmetic that is a number in the code; the paper calls a missing one a wrong value."""
+    return next((operand for operand in _operands(node) if operand.type in _NUMBERS), None)
+
+
 _COMPARISON = re.compile(r"[<>]=?|[!=]==?|in|instanceof")
 
 # --- excess logic -----------------------------------------------------------------------------------------------------
@@ -574,6 +577,7 @@ _LOOPS = frozenset(
     while_expression loop_expression
     """.split()  # noqa: SIM905
 )
+_ASSIGNMENTS = ("assignment", "assignment_expression", "assignment_statement")
 _ENDINGS = ("return", "break", "continue", "throw", "raise")
 
 
@@ -589,12 +593,30 @@ def _excess_logic(place: _Place, function: _Function) -> Iterator[_Edit]:
         yield _negated(node, function)
     if node.type in _LOOPS and (edit := _early_break(node, function)) is not None:
         yield edit
+    yield from _longer(place)
     if (operand := _operations_end(place)) is not None:
         for more in (" + 1", " - 1"):
             change = f"{normalized(text_of(operand))} -> {normalized(text_of(operand))}{more.replace(' ', '')}"
             yield _insert(
                 operand.end_byte, more, f"`{_brief(text_of(operand))}` is followed by `{more.strip()}`", change
             )
+
+
+def _longer(place: _Place) -> Iterator[_Edit]:
+    """An operand once more, a string with one more character, a sum in the place of an assignment."""
+    node = place.node
+    operands, operator = _operands(node), node.child_by_field_name("operator")
+    if operands and operator is not None and text_of(operator) in ("+", "*") and operands[0].type == "identifier":
+        yield _replace(node, f"{text_of(node)} {text_of(operator)} {text_of(operands[0])}")
+    if node.type in _STRINGS - _CHARACTERS and not _is_documentation(place):
+        text = text_of(node)
+        if text in ('""', "''"):
+            yield _replace(node, f"{text[0]} {text[0]}", _expression_of(place))
+        elif string := _STRING.fullmatch(text):
+            quote, content = string.groups()
+            yield _replace(node, f"{quote}{content}{content[-1]}{quote}", _expression_of(place))
+    if node.type == "=" and place.parent is not None and place.parent.type in _ASSIGNMENTS:
+        yield _replace(node, "+=", place.parent)
 
 
 def _changes_something(node: Node) -> bool:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from octopack_tasks.languages import LANGUAGES
@@ -92,3 +94,17 @@ def test_code_that_is_not_ascii_is_cut_at_characters() -> None:
     for mutant in mutants(code, LANGUAGES["python"]):
         first, last = mutant.span
         assert mutant.code == code[:first] + mutant.replacement + code[last:]
+
+
+@pytest.mark.parametrize("name", ["python", "go"])
+def test_many_bugs_that_people_made_are_among_the_mutants_mostly_of_the_same_type(name: str, shared: Path) -> None:
+    reached = same_type = 0
+    problems = load_problems(name, shared / "data" / "humanevalpack")
+    for problem in problems:
+        code = problem.declaration + problem.canonical_solution
+        wanted = "".join((problem.declaration + problem.buggy_solution).split())
+        found = [mutant for mutant in mutants(code, LANGUAGES[name]) if "".join(mutant.code.split()) == wanted]
+        reached += bool(found)
+        same_type += any(mutant.bug_type == problem.bug_type for mutant in found)
+    assert reached > 0.4 * len(problems)
+    assert same_type > 0.75 * reached
