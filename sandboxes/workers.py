@@ -25,6 +25,8 @@ GRACE_SECONDS = 120.0
 """What a worker gets on top of its programs' own limits before it counts as hung."""
 SPARE_PROCESSES = 256
 """Processes and threads that a worker may have for compilers and warm servers, on top of what a program may have."""
+SPARE_MEMORY_BYTES = 2 << 30
+"""Memory for compilers, warm servers and folders that lie in memory, on top of what a program may use, in bytes."""
 LARGEST_SOURCE = 20 << 20
 """Characters of source that fit in a frame whatever they are (12 bytes of JSON each at worst)."""
 

@@ -20,7 +20,7 @@ from sandboxes.images import root_description
 from sandboxes.payload import SUPERVISOR, WARM
 from sandboxes.seccomp import bpf_filter
 from sandboxes.supervisor.protocol import Limits
-from sandboxes.workers import SPARE_PROCESSES, StreamWorker, Worker
+from sandboxes.workers import SPARE_MEMORY_BYTES, SPARE_PROCESSES, StreamWorker, Worker
 
 
 def require_bubblewrap() -> None:
@@ -59,7 +59,7 @@ class BubblewrapBackend:
             raise ValueError("the bubblewrap backend takes a root (`octopack sandbox export`), no image and no runtime")
         require_bubblewrap()
         self._languages = tuple(languages)
-        self._processes = (options.limits or Limits()).processes
+        self._limits = options.limits or Limits()
         given = options.root or os.environ.get("OCTOPACK_SANDBOX_ROOT")
         self._root = Path(given).absolute() if given else None
         if self._root is None:
@@ -93,7 +93,9 @@ class BubblewrapBackend:
         command += ["--languages", ",".join(self._languages)]
         if self._root:
             command += ["--root", str(self._root), "--warm", WARM]
-        group = ControlGroup.make(self._processes + SPARE_PROCESSES)
+        group = ControlGroup.make(
+            self._limits.processes + SPARE_PROCESSES, self._limits.memory_bytes + SPARE_MEMORY_BYTES
+        )
         try:
             return StreamWorker(SupervisorProcess(command, host_environment(), group))
         except OSError as error:

@@ -1,7 +1,8 @@
-"""A control group around a worker on the host: how many processes its programs may have, where the user may make one.
+"""A control group around a worker on the host: its processes and its memory, where the user may make one.
 
 The kernel does not hold root to `RLIMIT_NPROC`, so without this a fork bomb of a program that root runs in bubblewrap
-could fill the machine's table of processes before anyone looks.
+could fill the machine's table of processes before anyone looks. And no limit on a process counts what lies in memory as
+a file, or grows between two looks.
 """
 
 from __future__ import annotations
@@ -11,45 +12,61 @@ import itertools
 import os
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
-_HIERARCHIES = (Path("/sys/fs/cgroup/pids"), Path("/sys/fs/cgroup"))
-"""Where the pids controller lies: version 1, then version 2."""
+_HIERARCHIES = (Path("/sys/fs/cgroup/pids"), Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup"))
+"""Where the controllers lie: version 1, which has a place for each, and version 2."""
 _NAME = "octopack-"
 _numbers = itertools.count()
 
-ENTER = 'echo $$ > "$0/cgroup.procs" && exec "$@"'
-"""A shell's script that takes a group's folder and a command, and runs the command inside the group."""
+ENTER = 'IFS=:; for folder in $0; do echo $$ > "$folder/cgroup.procs" || exit 1; done; exec "$@"'
+"""A shell's script that takes a group's `path` and a command, and runs the command inside the group."""
 
 
 class ControlGroup:
-    """A group of processes with a largest number of them."""
+    """A group of processes that has limits as a whole; a folder for each controller, or one for all."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self.folders = tuple(folders)
+
+    @property
+    def path(self) -> str:
+        """Its folders as one text, for `ENTER`."""
+        return ":".join(map(str, self.folders))
 
     @classmethod
-    def make(cls, processes: int) -> ControlGroup | None:
-        """A new group for at most `processes` processes and threads; None where this user may not make one."""
+    def make(cls, processes: int, memory_bytes: int) -> ControlGroup | None:
+        """A new group for so many processes and threads and so much memory; None where this user may not make one."""
+        limits = {"pids.max": processes, "memory.limit_in_bytes": memory_bytes, "memory.max": memory_bytes}
+        name = f"{_NAME}{os.getpid()}-{next(_numbers)}"
+        folders: list[Path] = []
         for parent in filter(Path.is_dir, _HIERARCHIES):
             _remove_orphans(parent)
-            folder = parent / f"{_NAME}{os.getpid()}-{next(_numbers)}"
+            folder = parent / name
             try:
                 folder.mkdir()
-                (folder / "pids.max").write_text(str(processes))
+                for file in filter(Path.exists, map(folder.joinpath, limits)):
+                    file.write_text(str(limits[file.name]))
+                    folders += [folder] * (folder not in folders)
             except OSError:
+                pass
+            if folder not in folders:
                 with contextlib.suppress(OSError):
                     folder.rmdir()
-                continue
-            return cls(folder)
-        return None
+        return cls(folders) if folders else None
 
     def remove(self) -> None:
         """End every process of the group, and the group."""
+        for folder in self.folders:
+            self._remove(folder)
+
+    @staticmethod
+    def _remove(folder: Path) -> None:
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
             try:
-                left = (self.folder / "cgroup.procs").read_text().split()
+                left = (folder / "cgroup.procs").read_text().split()
             except OSError:
                 return
             for pid in left:
@@ -58,7 +75,7 @@ class ControlGroup:
             if not left:
                 # processes that have ended but were not waited for still hold the group for a moment
                 with contextlib.suppress(OSError):
-                    self.folder.rmdir()
+                    folder.rmdir()
                     return
             time.sleep(0.02)
 

@@ -19,7 +19,7 @@ from sandboxes.errors import SandboxUnavailable, WorkerFault
 from sandboxes.payload import WARM, supervisor_zip
 from sandboxes.seccomp import docker_profile
 from sandboxes.supervisor.protocol import Limits
-from sandboxes.workers import SPARE_PROCESSES, StreamWorker, Worker
+from sandboxes.workers import SPARE_MEMORY_BYTES, SPARE_PROCESSES, StreamWorker, Worker
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 OWNER_LABEL = "octopack.sandbox.owner"
 """On every container that a sandbox starts: who started it, so that what a killed owner left can be removed."""
 
-_SUPERVISOR_HEADROOM = 2 << 30
-"""Memory for compilers, warm servers and the tmpfs work folder on top of what a program may use, in bytes."""
 _MOST_CORES = 2.0
 """Cores a container may use: compilers and the JVM have helper threads, a fork bomb shall not have the machine."""
 
@@ -176,7 +174,7 @@ class _Container:
         self._closing = threading.Lock()
         self._closed = False
         api = client.api
-        memory = limits.memory_bytes + _SUPERVISOR_HEADROOM
+        memory = limits.memory_bytes + SPARE_MEMORY_BYTES
         try:
             self._id = str(
                 api.create_container(

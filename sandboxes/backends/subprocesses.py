@@ -27,7 +27,7 @@ class SupervisorProcess:
         """
         self._group = group
         if group is not None:
-            command = ["sh", "-c", ENTER, str(group.folder), *command]
+            command = ["sh", "-c", ENTER, group.path, *command]
         self._socket, theirs = socket.socketpair()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `close`
         self._closing = threading.Lock()

@@ -13,7 +13,7 @@ from sandboxes.backends.control_groups import ControlGroup
 
 @pytest.fixture
 def group():
-    made = ControlGroup.make(64)
+    made = ControlGroup.make(64, 1 << 30)
     if made is None:
         pytest.skip("this user may not make control groups")
     yield made
@@ -21,17 +21,27 @@ def group():
 
 
 def test_a_group_goes_away(group):
-    assert group.folder.is_dir()
+    assert all(folder.is_dir() for folder in group.folders)
     group.remove()
-    assert not group.folder.exists()
+    assert not any(folder.exists() for folder in group.folders)
     group.remove()
+
+
+def test_a_group_limits_processes_and_memory(group):
+    limits = {}
+    for folder in group.folders:
+        for name in ("pids.max", "memory.limit_in_bytes", "memory.max"):
+            if (folder / name).exists():
+                limits[name.partition(".")[0]] = (folder / name).read_text().strip()
+    assert limits["pids"] == "64"
+    assert limits.get("memory", "1073741824") == "1073741824"
 
 
 def test_no_program_of_a_worker_gets_past_its_group(monkeypatch):
     """Root is not held to RLIMIT_NPROC: a fork bomb must meet another limit before it meets the machine's."""
     made: list[ControlGroup] = []
     real = ControlGroup.make
-    monkeypatch.setattr(ControlGroup, "make", lambda processes: made.append(real(processes)) or made[-1])
+    monkeypatch.setattr(ControlGroup, "make", lambda *limits: made.append(real(*limits)) or made[-1])
     limits = Limits(cpu_seconds=1, wall_seconds=5, processes=32)
     try:
         sandbox = open_sandbox("bubblewrap", ["python"], workers=1, cache=False, limits=limits)
@@ -40,7 +50,7 @@ def test_no_program_of_a_worker_gets_past_its_group(monkeypatch):
     with sandbox:
         if made[0] is None:
             pytest.skip("this user may not make control groups")
-        folder = made[0].folder
+        folder = next(folder for folder in made[0].folders if (folder / "pids.current").exists())
         most = [0]
         done = threading.Event()
 
@@ -62,10 +72,10 @@ def test_no_program_of_a_worker_gets_past_its_group(monkeypatch):
 
 
 def test_what_a_killed_owner_left_is_removed(group):
-    left = group.folder.parent / "octopack-99999999-0"
+    left = group.folders[0].parent / "octopack-99999999-0"
     left.mkdir()
-    mine = ControlGroup.make(16)
+    mine = ControlGroup.make(16, 1 << 30)
     assert mine is not None
-    assert str(os.getpid()) in mine.folder.name
+    assert str(os.getpid()) in mine.folders[0].name
     assert not left.exists()
     mine.remove()
