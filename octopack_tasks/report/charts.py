@@ -57,7 +57,6 @@ def styled() -> Iterator[None]:
         matplotlib.rcdefaults()
         # Names come from outside: a dollar sign in one is a dollar sign, not the start of a formula.
         with matplotlib.rc_context({"text.parse_math": False}, fname=STYLE):
-            matplotlib.rcParams["text.parse_math"] = False
             yield
 
 

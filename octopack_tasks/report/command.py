@@ -24,14 +24,14 @@ RECORD = "report.json"
 
 
 def report(
+    out: Annotated[Path, typer.Option(help="Folder of the report; a report that is there is replaced.")],
     runs: Annotated[
-        list[str],
+        Optional[list[str]],
         typer.Argument(
-            metavar="RUN...",
+            metavar="[RUN...]",
             help="Run folders, results of lm-eval, result files of the reference; LABEL=RUN names one.",
         ),
-    ],
-    out: Annotated[Path, typer.Option(help="Folder of the report; a report that is there is replaced.")],
+    ] = None,
     published: Annotated[
         Optional[list[str]],
         typer.Option("--with", help="Published models to set beside: octocoder,gpt-4; `all`; `ablations`."),
@@ -52,16 +52,20 @@ def report(
         octopack report runs/mine runs/theirs --with octocoder,gpt-4 --out report
 
         octopack report mine=runs/a before=lm_eval_results/my-model evaluation_results.json --out report --allow-mixed
+
+        octopack report --with all --with ablations --out paper
     """
     from octopack_tasks.errors import UserError
     from octopack_tasks.report.inputs import load_runs
     from octopack_tasks.report.published import find_published
 
     beside = find_published(published or ())
+    if not runs and not beside:
+        raise UserError("name at least one run, or published models with --with (`--with all` for the paper's)")
     before = _own_files(out)
     with _progress_bar() as step:
         step("reading runs", 0, 1)
-        loaded = load_runs(runs, dataset=dataset, allow_mixed=allow_mixed)
+        loaded = load_runs(runs, dataset=dataset, allow_mixed=allow_mixed) if runs else ()
         scratch = out.parent / f".{out.name}.{os.getpid()}"
         try:
             scratch.mkdir(parents=True)
@@ -94,6 +98,8 @@ def _write(
     }
     if find_spec("matplotlib") is None:
         del parts["figures"]
+    if not runs:
+        del parts["viewer"], parts["model card"]
     written: dict[str, list[Path]] = {}
     for number, (name, write) in enumerate(parts.items()):
         step(name, number, len(parts))
@@ -150,9 +156,10 @@ def _print_summary(runs: Sequence[ReportRun], out: Path, written: Mapping[str, S
             typer.echo(f"{run.label}: {note}", err=True)
     if "figures" not in written:
         typer.echo("no figures: they need matplotlib (pip install 'octopack[report]')", err=True)
-    size = (out / VIEWER).stat().st_size
     parts = [f"{len(files)} files of {name}" for name, files in written.items() if name != "viewer"]
-    typer.echo(f"{out / FILE}: {len(runs)} run(s); {VIEWER} ({size / 1e6:.1f} MB), {', '.join(parts)}")
+    if "viewer" in written:
+        parts.insert(0, f"{VIEWER} ({(out / VIEWER).stat().st_size / 1e6:.1f} MB)")
+    typer.echo(f"{out / FILE}: {len(runs)} run(s); {', '.join(parts)}")
 
 
 @contextmanager

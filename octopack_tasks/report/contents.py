@@ -50,10 +50,14 @@ def _page(runs: Sequence[ReportRun], published: Sequence[PublishedModel], names:
             '<meta name="color-scheme" content="light dark">',
             f'<title>OctoPack report</title><link rel="icon" href="data:,"><style>{_STYLE}</style></head><body>',
             "<h1>OctoPack report</h1>",
-            f'<p class="lead"><a class="open" href="{VIEWER}">Look at the samples</a></p>',
-            "<h2>Runs</h2>",
+            *(
+                [f'<p class="lead"><a class="open" href="{VIEWER}">Look at the samples</a></p>']
+                if VIEWER in names
+                else []
+            ),
+            "<h2>Runs</h2>" if runs else "<h2>Published scores</h2>",
             *map(_run, runs),
-            *_published(published),
+            *_published(published, are_beside=bool(runs)),
             *(["<h2>Figures</h2>"] if figures else []),
             *(_figure(name, names) for name in figures),
             "<h2>Files</h2>",
@@ -75,11 +79,11 @@ def _run(run: ReportRun) -> str:
     return f'<p class="run">{"<br>".join(lines)}</p>'
 
 
-def _published(published: Sequence[PublishedModel]) -> list[str]:
+def _published(published: Sequence[PublishedModel], *, are_beside: bool) -> list[str]:
     if not published:
         return []
     names = ", ".join(_text(model.name) for model in published)
-    return [f'<p class="run">Published scores beside them: {names}</p>']
+    return [f'<p class="run">{"Published scores beside them: " if are_beside else ""}{names}</p>']
 
 
 def _figure(name: str, names: Sequence[str]) -> str:

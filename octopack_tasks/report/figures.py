@@ -207,7 +207,7 @@ def _legend_above(figure: Figure, axes: Axes, width: float | None = None) -> Non
         lines
         for lines in range(1, len(labels) + 1)
         if lines == len(labels)
-        or sum(max(map(len, labels[start : start + lines])) + 7 for start in range(0, len(labels), lines)) <= room
+        or sum(max(map(len, labels[start : start + lines])) + 8 for start in range(0, len(labels), lines)) <= room
     )
     figure.legend(handles, labels, loc="outside upper center", ncols=math.ceil(len(labels) / lines))
     figure.set_figheight(figure.get_figheight() + _INCHES_OF_A_LEGEND_LINE * lines)
@@ -224,7 +224,8 @@ def _languages(tasks: Sequence[str]) -> str:
 def draw_languages(entries: Sequence[Entry], scenario: str) -> Figure | None:
     """pass@1 of a scenario by language, with 95 % intervals where they are known."""
     tasks = tasks_of(entries, scenario)
-    shown = [entry for entry in entries if any(task in entry.scores for task in tasks)]
+    scored = [entry for entry in entries if any(task in entry.scores for task in tasks)]
+    shown = [entry for entry in scored if not entry.is_ablation] or scored  # ablations have a figure of their own
     figure = new_figure(PAGE if len(shown) * len(tasks) > 12 else COLUMN, 2.2)
     axes = figure.add_subplot()
     inks, width = _inks(entries), min(0.82 / len(shown), _WIDEST_BAR)
@@ -372,7 +373,7 @@ def draw_ablations(entries: Sequence[Entry]) -> Figure | None:
             color="black" if name == "Mean" else color(index),
         )
     axes.set_xlim(-0.3, len(variants) - 0.7)
-    labels = [_wrapped(_title(entry)) for entry in variants]
+    labels = [_wrapped(entry.title) for entry in variants]
     axes.set_xticks(range(len(variants)), labels, rotation=40, ha="right", rotation_mode="anchor", fontsize=6)
     axes.set_ylabel("pass@1 in Python (%)")
     _legend_above(figure, axes)

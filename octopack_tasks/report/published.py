@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 from octopack_tasks.errors import UserError
-from octopack_tasks.languages import LANGUAGES
+from octopack_tasks.languages import LANGUAGES, PAPER_LANGUAGES
 from octopack_tasks.presets import PublishedScores, presets, published_parameters, published_scores
 from octopack_tasks.report.inputs import Settings
 from octopack_tasks.tasks import TASKS
@@ -50,6 +51,8 @@ class PublishedModel:
         preset: The preset with its settings; None where there is none.
         parameters: How many it has; None: not known.
         scores: pass@1 between 0 and 1 by task.
+        means: The means over the paper's languages that the source prints, by scenario: they come from scores before
+            rounding. Those that are wrong, as their notes say, are left out.
         bug_types: pass@1 by kind of bug, by task.
         publications: How the scores came about, by scenario.
         is_ablation: Whether it is a row of the paper's ablations.
@@ -59,6 +62,7 @@ class PublishedModel:
     preset: str | None
     parameters: float | None
     scores: Mapping[str, float]
+    means: Mapping[str, float]
     bug_types: Mapping[str, Mapping[str, float]]
     publications: Mapping[str, Publication]
     is_ablation: bool
@@ -123,6 +127,7 @@ def _name(row: PublishedScores) -> str:
 
 def _model(name: str, rows: Sequence[PublishedScores]) -> PublishedModel:
     scores: dict[str, float] = {}
+    means: dict[str, float] = {}
     bug_types: dict[str, Mapping[str, float]] = {}
     publications: dict[str, Publication] = {}
     for row in rows:
@@ -135,6 +140,8 @@ def _model(name: str, rows: Sequence[PublishedScores]) -> PublishedModel:
             for column, share in shares.items()
         }
         scores.update(by_task)
+        if row.printed_mean is not None and _is_mean(row.printed_mean, row.scores):
+            means[row.scenario] = row.printed_mean / 100
         for scenario in {TASKS[task].scenario.name for task in by_task}:
             publications[scenario] = Publication(_settings(row, scenario), row.source, _notes(row))
     return PublishedModel(
@@ -142,10 +149,16 @@ def _model(name: str, rows: Sequence[PublishedScores]) -> PublishedModel:
         preset=rows[0].preset,
         parameters=published_parameters().get(re.sub(r" \(.*", "", name)),
         scores=scores,
+        means=means,
         bug_types=bug_types,
         publications=publications,
         is_ablation=any(row.table_id == ABLATIONS for row in rows),
     )
+
+
+def _is_mean(printed: float, scores: Mapping[str, float]) -> bool:
+    """Whether a printed mean can be that of the six languages' scores, all printed with one decimal."""
+    return scores.keys() == set(PAPER_LANGUAGES) and abs(printed - math.fsum(scores.values()) / len(scores)) < 0.1
 
 
 def _notes(row: PublishedScores) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 
 from octopack_tasks.languages import LANGUAGES, PAPER_LANGUAGES, Language
@@ -46,6 +46,7 @@ class Entry:
         bug_types: pass@1 by kind of bug, by task.
         reading: How completions were read.
         notes: What else a reader must know.
+        means: Means over the paper's languages that a source prints, by scenario; empty for runs.
         is_ablation: Whether it is a row of the paper's ablations.
     """
 
@@ -58,6 +59,7 @@ class Entry:
     bug_types: Mapping[str, Mapping[str, float]]
     reading: str
     notes: tuple[str, ...] = ()
+    means: Mapping[str, float] = field(default_factory=dict)
     is_ablation: bool = False
 
     @property
@@ -71,8 +73,14 @@ class Entry:
         return f"{self.name} {PUBLISHED_MARK}" if self.is_published else self.name
 
     def mean(self, tasks: Iterable[str]) -> float | None:
-        """Mean pass@1 of tasks; None unless every one of them is there and whole."""
+        """Mean pass@1 of tasks; None unless every one of them is there and whole.
+
+        A printed mean of the same tasks comes before one that is computed from rounded scores.
+        """
         names = list(tasks)
+        for scenario, printed in self.means.items():
+            if sorted(names) == sorted(f"humaneval{scenario}-{language}" for language in PAPER_LANGUAGES):
+                return printed
         if not names or any(name not in self.scores or name in self.half for name in names):
             return None
         return math.fsum(self.scores[name].value for name in names) / len(names)
@@ -119,6 +127,7 @@ def _published_entry(model: PublishedModel) -> Entry:
         publications=model.publications,
         bug_types=model.bug_types,
         reading=PAPER.name,
+        means=model.means,
         is_ablation=model.is_ablation,
     )
 

@@ -136,3 +136,19 @@ def test_without_matplotlib_all_but_the_figures_is_written(octopack: Typed, monk
     assert code == 0
     assert "octopack[report]" in err
     assert {"viewer.html", "tables/summary.md"} <= there(Path("report"))
+
+
+def test_published_scores_alone_are_the_papers_figures(octopack: Typed) -> None:
+    code, out, err = octopack("report", "--with", "octocoder,ablations", "--out", "paper")
+    assert code == 0, err
+    assert out.startswith("paper/index.html: 0 run(s); ")
+    files = there(Path("paper"))
+    assert {"figures/overview.svg", "figures/ablations.pdf", "tables/scores-fixtests.tex", "index.html"} <= files
+    assert "viewer.html" not in files
+    assert not any(name.startswith("model-card") for name in files)
+    assert "viewer.html" not in Path("paper/index.html").read_text()
+
+
+def test_nothing_to_report(octopack: Typed) -> None:
+    code, _, err = octopack("report", "--out", "report")
+    assert (code, "name at least one run, or published models with --with" in err) == (2, True)

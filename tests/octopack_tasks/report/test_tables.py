@@ -48,15 +48,31 @@ def test_the_tables_of_the_paper_come_out() -> None:
 
 
 def test_main_tables_equal_the_recorded_facts(shared: Path) -> None:
+    """Means are the printed ones, which come from scores before rounding; but not those that are wrong."""
     recorded = json.loads((shared / "facts" / "results.json").read_text(encoding="utf-8"))["tables"]
     entries = entries_of([], find_published(["all"]))
-    names = {"HumanEvalFix": "fixtests", "HumanEvalExplain": "explainsynthesize", "HumanEvalSynthesize": "synthesize"}
+    names = {
+        "HumanEvalFix": "fixtests",
+        "HumanEvalFixDocs": "fixdocs",
+        "HumanEvalExplain": "explainsynthesize",
+        "HumanEvalSynthesize": "synthesize",
+    }
+    wrong = set()
     for name, scenario in names.items():
         rows = rows_of(scores_table(entries, scenario))
         for model, row in recorded[name].items():
-            ours = rows[f"{model} †"]
+            ours = rows[f"{model.removesuffix(' (instruct format)')} †"]
             assert [100 * ours[language] for language in LANGUAGES] == pytest.approx(row["per_language"])
-            assert 100 * ours["mean"] == pytest.approx(row["avg_recomputed"], abs=0.006)
+            is_wrong = abs(row["avg_printed"] - row["avg_recomputed"]) > 0.1
+            expected = row["avg_recomputed"] if is_wrong else row["avg_printed"]
+            assert 100 * ours["mean"] == pytest.approx(expected, abs=0.006)
+            if is_wrong:
+                wrong.add((name, model))
+    assert wrong == {
+        ("HumanEvalFix", "BLOOMZ"),
+        ("HumanEvalFix", "StarChat-beta"),
+        ("HumanEvalFixDocs", "StarCoder (instruct format)"),
+    }
 
 
 def test_only_languages_that_the_runs_have_are_shown() -> None:
@@ -87,7 +103,7 @@ def test_means_are_over_the_papers_languages() -> None:
     table = scores_table(entries_of([run], find_published(["octocoder"])), "fixtests")
     rows = rows_of(table)
     assert rows["my-model"]["typescript"] is not None
-    assert rows["OctoCoder †"]["mean"] == pytest.approx(0.27033, abs=1e-4)
+    assert rows["OctoCoder †"]["mean"] == pytest.approx(0.27)
     assert rows["my-model"]["mean"] == pytest.approx(sum(rows["my-model"][name] for name in LANGUAGES) / 6)
     assert table.notes[-1] == "Means are over Python, JavaScript, Java, Go, C++, Rust."
 
