@@ -88,6 +88,12 @@ def _heads(problem: Problem) -> Iterator[Finding]:
     if "".join(head.split()) not in "".join(problem.prompt.split()):
         message = f"the declaration ends with `{head}`, which the prompt does not hold"
         yield _finding(Check.PROMPT, Severity.ERROR, problem, "declaration", message)
+    depth, declared_depth = (_open_braces(language, code) for code in (problem.prompt, problem.declaration))
+    if depth != declared_depth:
+        message = (
+            f"the declaration leaves {declared_depth} braces open, the prompt {depth}: it holds a part of the body"
+        )
+        yield _finding(Check.PROMPT, Severity.ERROR, problem, "declaration", message)
     helpers, declared = (
         _helpers(language, start, problem) for start in (problem.prompt, language.declaration(problem))
     )
@@ -97,6 +103,11 @@ def _heads(problem: Problem) -> Iterator[Finding]:
             names = ", ".join(f"`{name}`" for name in sorted(lacking))
             message = f"the {other} defines {names}, the {field} does not"
             yield _finding(Check.PROMPT, Severity.WARNING, problem, field, message)
+
+
+def _open_braces(language: Language, code: str) -> int:
+    braces = [text_of(leaf) for leaf in leaves(parse(language.grammar, encoded(code) + b"\n"))]
+    return braces.count("{") - braces.count("}")
 
 
 def _helpers(language: Language, start: str, problem: Problem) -> set[str]:

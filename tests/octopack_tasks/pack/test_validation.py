@@ -200,6 +200,15 @@ def test_a_bug_that_is_none(write: Write) -> None:
     assert one(quick(write(js=[row]), "js"), Check.BUGGY_PASSES).field == "buggy_solution"
 
 
+def test_a_declaration_that_holds_a_part_of_the_body(write: Write) -> None:
+    row = starter("js")
+    row["declaration"] += "  if (rows > 0) {\n"
+    row["prompt"] = row["prompt"].replace("/*", "/* if (rows > 0) {", 1)
+    finding = one(quick(write(js=[row]), "js"), Check.PROMPT)
+    assert (finding.field, finding.severity) == ("declaration", Severity.ERROR)
+    assert "leaves 2 braces open, the prompt 1" in finding.message
+
+
 def test_a_prompt_that_holds_the_solution(write: Write) -> None:
     row = starter("python")
     row["prompt"] = row["prompt"].replace("A cinema", "    return max(rows*seats - sold, 0)\n    A cinema")
@@ -404,7 +413,7 @@ def test_the_command(write: Write, tmp_path: Path) -> None:
 
 def test_humanevalpack_without_running_it(shared: Path) -> None:
     checked = quick(shared / "data" / "humanevalpack")
-    assert {f.task_id for f in found(checked, Check.PROMPT)} == {"Go/10", "Go/32", "Go/38", "Go/50"}
+    assert {f.task_id for f in found(checked, Check.PROMPT)} == {"Go/10", "Go/32", "Go/38", "Go/50", "CPP/38"}
     assert {f.task_id for f in found(checked, Check.DOCSTRING)} == {"Python/142"}
     names = {f.task_id for f in found(checked, Check.ENTRY_POINT)}
     assert names == {"CPP/121", "CPP/156", "JavaScript/114", "Java/99", "Java/101", "Java/114"} | {
