@@ -48,7 +48,8 @@ def load_quixbugs(language: str, folder: str | os.PathLike[str]) -> ProblemSet:
     if missing:
         raise UserError(
             f"quixbugs-{language} needs a checkout of QuixBugs, which is not shipped: git clone {_REPOSITORY}, then "
-            f"--dataset QuixBugs ({os.fspath(folder)!r} has no folder {missing[0]!r})"
+            f"--dataset QuixBugs, or --metadata dataset=QuixBugs in lm-eval ({os.fspath(folder)!r} has no folder "
+            f"{missing[0]!r})"
         )
     read = _python_problem if language == "python" else _java_problem
     problems = tuple(read(root, name) for name in _program_names(root, language))
