@@ -1,0 +1,74 @@
+"""`octopack pack new`, `bug` and `rows`, as a person uses them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from octopack_tasks.errors import UserError
+from octopack_tasks.pack.command import register
+
+
+def run(*arguments: str | Path) -> str:
+    application = typer.Typer()
+    register(application)
+    result = CliRunner().invoke(application, ["pack", *map(str, arguments)], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+@pytest.fixture
+def problem(tmp_path: Path) -> Path:
+    said = run("new", "twice(x: int) -> int", "--into", tmp_path / "mine", "-l", "python", "-l", "js")
+    assert said.count("wrote ") == 3
+    folder = tmp_path / "mine" / "twice"
+    declared = (folder / "problem.yaml").read_text()
+    declared = declared.replace("Say here in a few sentences what the function returns.", "Return twice the number.")
+    declared = declared.replace("examples: |\n", "examples: |\n  twice(1) == 2\n")
+    declared = declared.replace("tests: |\n", "tests: |\n  twice(2) == 4\n  twice(-3) == -6\n")
+    (folder / "problem.yaml").write_text(declared)
+    for name, unwritten, body in (
+        ("solution.py", "pass  # write the solution here", "return x * 2"),
+        ("solution.js", "// write the solution here", "return x * 2"),
+    ):
+        code = (folder / name).read_text()
+        assert unwritten in code
+        (folder / name).write_text(code.replace(unwritten, body))
+    return folder
+
+
+def test_from_new_to_rows(problem: Path, tmp_path: Path) -> None:
+    shown = run("bug", problem)
+    assert "value misuse" in shown
+    assert "incorrect output" in shown
+    assert "all" in shown
+    assert not list(problem.glob("buggy.*"))
+    run("bug", problem, "--type", "value misuse", "--choose", "1")
+    assert (problem / "buggy.py").read_text() == "def twice(x: int) -> int:\n    return x\n"
+    assert "  return x\n" in (problem / "buggy.js").read_text()
+    said = run("rows", problem.parent, tmp_path / "pack", "--name", "My")
+    assert said.count(": 1 rows") == 2
+    row = json.loads((tmp_path / "pack" / "python.jsonl").read_text())
+    assert row["task_id"] == "MyPython/twice"
+    assert (row["bug_type"], row["failure_symptoms"]) == ("value misuse", "incorrect output")
+    assert row["docstring"] == "Return twice the number.\n>>> twice(1)\n2"
+
+
+def test_what_is_wrong_is_said(problem: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="unknown bug type 'typo'; there are: missing logic"):
+        run("bug", problem, "--type", "typo")
+    with pytest.raises(UserError, match=r"--choose 99: there are \d+ proposals"):
+        run("bug", problem, "--choose", "99")
+    with pytest.raises(UserError, match=r"solution\.go cannot be read"):
+        run("bug", problem, "-l", "go")
+    with pytest.raises(UserError, match="holds no problem"):
+        run("bug", tmp_path)
+    with pytest.raises(UserError, match=r"buggy\.py is missing"):
+        run("rows", problem.parent, tmp_path / "pack")
+    with pytest.raises(UserError, match="unknown language 'cobol'"):
+        run("new", "half(x: int) -> int", "--into", tmp_path, "-l", "cobol")
+    assert not (tmp_path / "half").exists()
