@@ -225,6 +225,7 @@ def _published(model: PublishedModel) -> dict[str, Any]:
     return {
         "name": model.name,
         "scores": {task: _number(value) for task, value in model.scores.items()},
+        "means": {scenario: _number(value) for scenario, value in model.means.items()},
         "settings": {name: str(each.settings) for name, each in model.publications.items()},
         "sources": {name: each.source for name, each in model.publications.items()},
     }

@@ -54,12 +54,13 @@ function scoreTable(results) {
       el("tbody", {}, bodies))));
 }
 
-/** The mean over the languages of the paper (of all, where none is); none unless each has a whole result. */
-function meanCell(languages, valueOf) {
+/** The mean over the languages of the paper (of all, where none is), or a printed one; none unless each has a whole result. */
+function meanCell(languages, valueOf, printed) {
   const ofPaper = languages.filter((name) => PAPER_LANGUAGES.has(name));
   const values = (ofPaper.length ? ofPaper : languages).map(valueOf);
   const isWhole = values.length > 1 && values.every((value) => value !== null);
-  const mean = isWhole ? values.reduce((sum, value) => sum + value, 0) / values.length : null;
+  const computed = values.reduce((sum, value) => sum + value, 0) / values.length;
+  const mean = isWhole ? printed ?? computed : null;
   return el("td", { class: "mean", title: isWhole ? null : "A mean needs whole results in all languages of this table" }, percent(mean));
 }
 
@@ -77,11 +78,15 @@ function ownRow(run, found, languages, averaged, k) {
 function publishedRow(model, scenario, languages, averaged) {
   const valueOf = (name) => model.scores[`humaneval${scenario}-${name}`] ?? null;
   if (languages.every((name) => valueOf(name) === null)) return null;
+  // A printed mean of the same languages was computed before rounding.
+  const asked = averaged.filter((name) => PAPER_LANGUAGES.has(name)).length;
+  const known = Object.keys(model.scores).filter((task) => task.startsWith(`humaneval${scenario}-`)).length;
+  const printed = asked === known ? model.means[scenario] : undefined;
   return el("tr", { class: "published" },
     el("th", { scope: "row" }, outside(model.name, { class: "model" }), el("span", { class: "badge plain", title: plain(model.sources[scenario] || "") }, "published"),
       outside(model.settings[scenario] || "", { class: "settings" })),
     languages.map(valueOf).map((value) => el("td", { class: value === null ? "none" : "" }, el("span", { class: "number" }, percent(value)))),
-    meanCell(averaged, valueOf));
+    meanCell(averaged, valueOf, printed));
 }
 
 function scoreCell(result, k) {

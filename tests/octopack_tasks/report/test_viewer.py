@@ -496,6 +496,19 @@ def test_published_scores_stand_beside_marked_as_such(run: Path, tmp_path: Path,
     keep("published")
 
 
+def test_a_printed_mean_is_that_of_all_languages_only(tmp_path: Path, page: Page) -> None:
+    """Both means of printed scores end in 5: the source had more digits, and rounded one up and the other down."""
+    means = "[...document.querySelectorAll('.scores tr.published td.mean')].map(cell => cell.innerText)"
+    languages = ("python", "js", "java", "go", "cpp", "rust")
+    for scenario, model, mean in (("fixtests", "starcoder", "13.4"), ("synthesize", "instructcodet5p", "17.1")):
+        run = write_run(tmp_path / scenario, [f"humaneval{scenario}-{name}" for name in languages])
+        page.open(written(tmp_path / f"out-{scenario}", run, published=[model]))
+        assert page.evaluate(means) == [mean]
+    run = write_run(tmp_path / "two", ["humanevalfixtests-python", "humanevalfixtests-js"])
+    page.open(written(tmp_path / "out-two", run, published=["starcoder"]))
+    assert page.evaluate(means) == ["12.2"]
+
+
 @pytest.mark.parametrize("write", [edited, rambling])
 def test_a_whole_benchmark_stays_small(
     tmp_path: Path, shared: Path, page: Page, write: Callable[[Problem, int, random.Random], str], keep: Keep
