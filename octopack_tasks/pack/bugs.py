@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from octopack_tasks.errors import UserError
-from octopack_tasks.languages import get_language
+from octopack_tasks.languages import LANGUAGES, get_language
 from octopack_tasks.pack.mutations import BugType, Mutant, mutants, normalized
-from octopack_tasks.pack.scaffold import ProblemFolder
+from octopack_tasks.pack.sources import write_whole
 from octopack_tasks.pack.symptoms import Symptom, is_crash, symptom_of
-from octopack_tasks.problems import Problem
+from octopack_tasks.problems import Problem, load_problems
 from sandboxes import Limits, Program, Sandbox, Verdict
 from sandboxes.supervisor.protocol import DEFAULT_LIMITS
 
@@ -49,7 +51,7 @@ class Proposal:
 
 
 def propose_bugs(
-    problem: ProblemFolder,
+    problems: Mapping[str, Problem],
     sandbox: Sandbox,
     bug_types: Sequence[BugType] = tuple(BugType),
     limit: int = 40,
@@ -57,7 +59,7 @@ def propose_bugs(
     """Propose bugs: those of most languages first, and of these one of each type in turn.
 
     Args:
-        problem: The problem.
+        problems: One problem by language.
         sandbox: What runs its programs.
         bug_types: Only these.
         limit: How many changes are tried, each in all languages that have it.
@@ -66,7 +68,6 @@ def propose_bugs(
         UserError: A right solution does not pass its tests.
         SandboxError: Some programs could not be judged.
     """
-    problems = {language: problem.problem(language) for language in problem.solutions}
     _check_solutions(problems, sandbox)
     changes = _changes(problems, bug_types)[:limit]
     tried = [(change, language) for change in changes for language in change.mutants]
@@ -78,9 +79,57 @@ def propose_bugs(
     return _in_turn(proposals)
 
 
-def buggy_files(problem: ProblemFolder, proposal: Proposal) -> dict[str, str]:
-    """The whole files with the bug, by language."""
-    return {language: mutant.code.lstrip("\n") for language, mutant in proposal.mutants.items()}
+def problems_of_pack(folder: Path, name: str, languages: Sequence[str] | None = None) -> dict[str, Problem]:
+    """One problem of a pack by language.
+
+    Args:
+        folder: The pack.
+        name: What its task ids end with, such as `17` in `Python/17`.
+        languages: Only these; None: those of the pack.
+
+    Raises:
+        UserError: A language of the pack, or of those named, has no such problem.
+    """
+    chosen = languages or [language for language in LANGUAGES if (folder / f"{language}.jsonl").is_file()]
+    if not chosen:
+        raise UserError(f"{folder} is neither a problem (problem.yaml) nor a pack (<language>.jsonl)")
+    found = {}
+    for language in chosen:
+        get_language(language)
+        problems = load_problems(language, folder)
+        of_name = [problem for problem in problems if problem.task_id.rpartition("/")[2] == name]
+        if len(of_name) != 1:
+            raise UserError(
+                f"{folder / f'{language}.jsonl'} has {len(of_name)} problems whose task_id ends with /{name}"
+            )
+        found[language] = of_name[0]
+    return found
+
+
+def write_bug_rows(folder: Path, problems: Mapping[str, Problem], proposal: Proposal) -> list[Path]:
+    """Put a bug into the rows of a pack; all else stays as it is.
+
+    Args:
+        folder: The pack.
+        problems: The problem by language.
+        proposal: The bug.
+
+    Returns:
+        The files that were written.
+    """
+    texts = {}
+    for language, mutant in proposal.mutants.items():
+        file, problem = folder / f"{language}.jsonl", problems[language]
+        lines = file.read_text(encoding="utf-8").split("\n")
+        for index, line in enumerate(lines):
+            row = json.loads(line) if line.strip() else {}
+            if row.get("task_id") == problem.task_id:
+                row["buggy_solution"] = mutant.code.removeprefix(problem.declaration)
+                row["bug_type"], row["failure_symptoms"] = proposal.bug_type.value, proposal.symptom.value
+                lines[index] = json.dumps(row)
+        texts[file] = "\n".join(lines)
+    write_whole(texts)
+    return list(texts)
 
 
 @dataclass(frozen=True)

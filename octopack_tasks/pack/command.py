@@ -177,7 +177,13 @@ def new(
 
 
 def bug(
-    problem: Annotated[Path, typer.Argument(metavar="PROBLEM", help="Folder of a problem with its right solutions.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="FOLDER", help="A problem with its right solutions, or a pack of <language>.jsonl."),
+    ],
+    task: Annotated[
+        Optional[str], typer.Option(help="Of a pack: which problem, by the end of its task ids, such as 17.")
+    ] = None,
     bug_types: Annotated[
         Optional[list[str]],
         typer.Option("--type", "-t", help="Only this bug type, such as 'value misuse'; may be repeated."),
@@ -189,15 +195,18 @@ def bug(
 ) -> None:
     """Propose bugs for a problem, the same in all languages: small changes that compile and fail its tests.
 
-    Without --choose nothing is written. The same command gives the same numbers.
+    Without --choose nothing is written. The same command gives the same numbers. In a pack --choose puts another bug
+    into the rows of the problem.
 
     Examples:
         octopack pack bug problems/count_vowels
 
         octopack pack bug problems/count_vowels --choose 3
+
+        octopack pack bug my-pack --task 17 --type "operator misuse"
     """
     from octopack_tasks.errors import UserError
-    from octopack_tasks.pack.bugs import buggy_files, propose_bugs
+    from octopack_tasks.pack.bugs import problems_of_pack, propose_bugs, write_bug_rows
     from octopack_tasks.pack.mutations import BugType
     from octopack_tasks.pack.scaffold import read_problem, write_bug
     from octopack_tasks.pack.sources import BugKind
@@ -207,24 +216,29 @@ def bug(
     for name in bug_types or ():
         if name not in known:
             raise UserError(f"unknown bug type {name!r}; there are: {', '.join(known)}")
-    read = read_problem(problem, languages)
+    problems = problems_of_pack(folder, task, languages) if task else read_problem(folder, languages).problems()
     try:
-        opened = open_sandbox(cast(Any, sandbox), languages=tuple(read.solutions))
+        opened = open_sandbox(cast(Any, sandbox), languages=tuple(problems))
     except (SandboxUnavailable, ValueError) as error:
         raise UserError(str(error)) from error
     with opened:
-        proposals = propose_bugs(read, opened, [BugType(name) for name in bug_types or known], limit)
+        proposals = propose_bugs(problems, opened, [BugType(name) for name in bug_types or known], limit)
     if not proposals:
         raise UserError(f"no change that was tried is a bug: raise --limit (it is {limit}), or write more tests")
     if choose is None:
         _print_proposals(proposals)
-        typer.echo(f"write one into {problem} with --choose NUMBER")
+        typer.echo(f"write one into {folder} with --choose NUMBER")
         return
     if choose > len(proposals):
         raise UserError(f"--choose {choose}: there are {len(proposals)} proposals")
     chosen = proposals[choose - 1]
-    kind = BugKind(chosen.bug_type.value, chosen.symptom.value)
-    for file in write_bug(problem, kind, buggy_files(read, chosen), chosen.description):
+    if task:
+        written = write_bug_rows(folder, problems, chosen)
+    else:
+        kind = BugKind(chosen.bug_type.value, chosen.symptom.value)
+        codes = {language: mutant.code for language, mutant in chosen.mutants.items()}
+        written = write_bug(folder, kind, codes, chosen.description)
+    for file in written:
         typer.echo(f"wrote {file}")
     for language in chosen.lacking:
         typer.echo(f"{language} has no such change: write its buggy solution by hand", err=True)

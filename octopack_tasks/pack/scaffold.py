@@ -107,9 +107,11 @@ class ProblemFolder:
         built, _ = build_row(language, row, self.signature.name, self.kind or BugKind("", ""), Corrections({}, ()))
         return built
 
-    def problem(self, language: str) -> Problem:
-        """Its problem in a language."""
-        return Problem.from_row(self.row(language), language, str(self.folder))
+    def problems(self) -> dict[str, Problem]:
+        """Its problem by language."""
+        return {
+            language: Problem.from_row(self.row(language), language, str(self.folder)) for language in self.solutions
+        }
 
 
 def solution_file(language: str) -> str:
@@ -210,12 +212,12 @@ def read_problem(folder: Path, languages: Sequence[str] | None = None) -> Proble
     )
 
 
-def write_bug(folder: Path, kind: BugKind, solutions: Mapping[str, str], description: str) -> list[Path]:
-    """Write the buggy solutions of a problem, whole files by language, and of what kind the bug is."""
+def write_bug(folder: Path, kind: BugKind, codes: Mapping[str, str], description: str) -> list[Path]:
+    """Write the buggy solutions of a problem, whole programs by language, and of what kind the bug is."""
     import yaml
 
     about = {"bug_type": kind.bug_type, "failure_symptoms": kind.failure_symptoms, "description": description}
-    texts = {folder / buggy_file(language): code for language, code in solutions.items()}
+    texts = {folder / buggy_file(language): code.lstrip("\n") for language, code in codes.items()}
     texts[folder / BUG_FILE] = yaml.safe_dump(about, sort_keys=False, allow_unicode=True, width=120)
     write_whole(texts)
     return list(texts)

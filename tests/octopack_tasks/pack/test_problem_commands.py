@@ -9,8 +9,11 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+import octopack_tasks
 from octopack_tasks.errors import UserError
 from octopack_tasks.pack.command import register
+
+STARTER_PACK = Path(octopack_tasks.__file__).parent / "resources" / "starter_pack"
 
 
 def run(*arguments: str | Path) -> str:
@@ -56,6 +59,26 @@ def test_from_new_to_rows(problem: Path, tmp_path: Path) -> None:
     assert row["task_id"] == "MyPython/twice"
     assert (row["bug_type"], row["failure_symptoms"]) == ("value misuse", "incorrect output")
     assert row["docstring"] == "Return twice the number.\n>>> twice(1)\n2"
+
+
+def test_another_bug_in_a_row_of_a_pack(tmp_path: Path) -> None:
+    rows = {}
+    for language in ("python", "js"):
+        rows[language] = (STARTER_PACK / f"{language}.jsonl").read_text()
+        (tmp_path / f"{language}.jsonl").write_text(rows[language])
+    said = run("bug", tmp_path, "--task", "0", "--type", "variable misuse", "--choose", "1")
+    assert said.count("wrote ") == 2
+    for language, text in rows.items():
+        before = [json.loads(line) for line in text.splitlines()]
+        after = [json.loads(line) for line in (tmp_path / f"{language}.jsonl").read_text().splitlines()]
+        assert after[1:] == before[1:]
+        assert after[0]["buggy_solution"] not in (before[0]["buggy_solution"], before[0]["canonical_solution"])
+        assert after[0]["bug_type"] == "variable misuse"
+        assert after[0] | {field: before[0][field] for field in ("buggy_solution", "bug_type")} == before[0]
+    with pytest.raises(UserError, match="has 0 problems whose task_id ends with /99"):
+        run("bug", tmp_path, "--task", "99")
+    with pytest.raises(UserError, match="is neither a problem"):
+        run("bug", tmp_path / "nowhere", "--task", "0")
 
 
 def test_what_is_wrong_is_said(problem: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from octopack_tasks import LANGUAGES, load_problems
 from octopack_tasks.errors import UserError
 from octopack_tasks.evaluation import evaluate
 from octopack_tasks.generation import Sampling, open_backend
-from octopack_tasks.pack.bugs import buggy_files, propose_bugs
+from octopack_tasks.pack.bugs import propose_bugs
 from octopack_tasks.pack.mutations import BugType
 from octopack_tasks.pack.scaffold import new_problem, read_problem, solution_file, write_bug, write_rows
 from octopack_tasks.pack.signatures import SPELLINGS, Case, Signature
@@ -76,7 +76,7 @@ def test_from_new_to_rows_that_are_evaluated_in_all_languages(declared: Callable
     problem = read_problem(folder)
     assert set(problem.solutions) == set(LANGUAGES)
     with open_sandbox(languages=tuple(problem.solutions)) as sandbox:
-        proposals = propose_bugs(problem, sandbox, [BugType.OPERATOR_MISUSE], limit=1)
+        proposals = propose_bugs(problem.problems(), sandbox, [BugType.OPERATOR_MISUSE], limit=1)
     (proposal,) = proposals
     assert "`>` becomes `>=`" in proposal.description
     assert proposal.symptom is Symptom.INCORRECT_OUTPUT
@@ -84,7 +84,8 @@ def test_from_new_to_rows_that_are_evaluated_in_all_languages(declared: Callable
     assert not proposal.lacking
     assert not proposal.similar
     kind = BugKind(proposal.bug_type.value, proposal.symptom.value)
-    write_bug(folder, kind, buggy_files(problem, proposal), proposal.description)
+    codes = {language: mutant.code for language, mutant in proposal.mutants.items()}
+    write_bug(folder, kind, codes, proposal.description)
 
     assert write_rows(tmp_path / "problems", tmp_path / "pack", "My") == dict.fromkeys(LANGUAGES, 1)
     for language in LANGUAGES:
@@ -106,8 +107,8 @@ def test_from_new_to_rows_that_are_evaluated_in_all_languages(declared: Callable
 def test_bugs_of_all_types_fail_and_come_in_turn(declared: Callable[..., Path]) -> None:
     problem = read_problem(declared(["python"]))
     with open_sandbox(languages=["python"]) as sandbox:
-        proposals = propose_bugs(problem, sandbox)
-        limited = propose_bugs(problem, sandbox, limit=2)
+        proposals = propose_bugs(problem.problems(), sandbox)
+        limited = propose_bugs(problem.problems(), sandbox, limit=2)
     # the function has no value and calls one other function
     assert {proposal.bug_type for proposal in proposals} >= set(BugType) - {
         BugType.FUNCTION_MISUSE,
@@ -128,7 +129,7 @@ def test_a_right_solution_that_fails_is_named(declared: Callable[..., Path]) -> 
         open_sandbox(languages=["python"]) as sandbox,
         pytest.raises(UserError, match="the right solution in python does not pass the tests"),
     ):
-        propose_bugs(read_problem(folder), sandbox)
+        propose_bugs(read_problem(folder).problems(), sandbox)
 
 
 def test_new_keeps_what_is_there(tmp_path: Path) -> None:
