@@ -72,7 +72,10 @@ def mutants(
     root = parse(language.grammar, data + b"\n")
     start, end = (0, len(code)) if within is None else within
     first, last = len(encoded(code[:start])), len(encoded(code[:end]))
-    function = _Function.of(data, root, language)
+    try:
+        function = _Function.of(data, root, language)
+    except RecursionError:  # nested deeper than any function that somebody wrote
+        return
     seen = {data}
     for bug_type in dict.fromkeys(bug_types):
         for place in function.places:

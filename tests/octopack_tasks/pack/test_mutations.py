@@ -108,3 +108,13 @@ def test_many_bugs_that_people_made_are_among_the_mutants_mostly_of_the_same_typ
         same_type += any(mutant.bug_type == problem.bug_type for mutant in found)
     assert reached > 0.4 * len(problems)
     assert same_type > 0.75 * reached
+
+
+@pytest.mark.parametrize("name", LANGUAGES)
+@pytest.mark.parametrize(
+    "code", ["", "\n", "\x00", "def f(:", "}}}} {{{{ ((", "\udcff = 1", "x = " + "(" * 20_000, "ß" * 100]
+)
+def test_what_is_no_code_has_no_mutants_or_odd_ones(name: str, code: str) -> None:
+    for mutant in mutants(code, LANGUAGES[name]):
+        first, last = mutant.span
+        assert mutant.code == code[:first] + mutant.replacement + code[last:]
