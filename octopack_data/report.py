@@ -382,6 +382,6 @@ def write_report(raw: Path, filtered: Path | None, names: tuple[str, str], outpu
         for name, corpus in corpora:
             if any(corpus.categories.values()):
                 written += write_figure(
-                    draw_tasks(corpus.categories), output, f"tasks-{name.lower().replace(' ', '-')}"
+                    draw_tasks(corpus.categories), output, f"tasks-{re.sub(r'[^a-z0-9.+-]+', '-', name.lower())}"
                 )
     return written
