@@ -6,7 +6,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,8 @@ class Arena:
     backend: str
     leftovers: Callable[[], Counter[str]]
     reopened: Callable[..., Sandbox]
+    _warm: set[tuple[Any, ...]] = field(default_factory=set)
+    """Languages that have run on the workers there are."""
 
     program = staticmethod(hostile)
 
@@ -87,9 +89,12 @@ class Arena:
         program = hostile(language, body, declarations, limits)
         if language not in self.sandbox.environment.toolchains:
             pytest.skip(f"{self.backend} has no {language} here")
-        # what a language keeps warm is there before the attack, so that nothing new may be there after it
-        [before] = self.sandbox.run([_once_more(language)])
-        assert before.passed, before
+        warm = language, *map(id, self.sandbox._pool._alive)
+        if warm not in self._warm:
+            # what a language keeps warm is there before the attack, so that nothing new may be there after it
+            [before] = self.sandbox.run([_once_more(language)])
+            assert before.passed, before
+            self._warm.add(warm)
         quiet = self.leftovers()
         [verdict] = self.sandbox.run([program])
         assert verdict.status is not Status.SANDBOX_ERROR, verdict.detail
