@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from octopack_data.builds import Build
+from octopack_data.errors import DataError
 from octopack_data.shards import iter_rows
 
 HUB_NAME = "hf://datasets/codeparrot/self-instruct-starcoder"
@@ -94,7 +95,7 @@ def build(inputs: list[Path], output: Path, chosen: SelfInstructFilter) -> dict[
     """Filter the rows of `inputs` into `output` and return the manifest, with counts by language and reason.
 
     Raises:
-        DataError: an input is damaged, or the disk is full.
+        DataError: an input is damaged, or its first row lacks a column, or the disk is full.
     """
     job = Build("self-instruct", asdict(chosen), inputs, output)
     if (manifest := job.manifest_if_done()) is not None:
@@ -104,7 +105,11 @@ def build(inputs: list[Path], output: Path, chosen: SelfInstructFilter) -> dict[
     def rows() -> Iterable[dict[str, Any]]:
         nonlocal rows_in
         for path in inputs:
-            for row in iter_rows(path):
+            for number, row in enumerate(iter_rows(path), start=1):
+                missing = [column for column in ("instruction", "output") if column not in row]
+                if number == 1 and missing:
+                    columns = ", ".join(map(str, row)) or "none"
+                    raise DataError(f"{path}, row 1: no column {missing[0]!r} (columns here: {columns})")
                 rows_in += 1
                 yield row
 

@@ -255,6 +255,14 @@ def test_languages_are_words_of_their_own() -> None:
     assert languages_named("go there with Java.") == ["Java"]
 
 
+def test_self_instruct_refuses_a_file_without_its_columns(tmp_path: Path) -> None:
+    path = tmp_path / "rawin.jsonl"
+    path.write_text('{"instruction": "Write a loop"}\n')
+    with pytest.raises(DataError, match=r"row 1: no column 'output' \(columns here: instruction\)"):
+        build_self_instruct([path], tmp_path / "out", SelfInstructFilter())
+    assert not (tmp_path / "out").exists()
+
+
 def test_self_instruct_build(tmp_path: Path) -> None:
     path = write_rows(tmp_path / "raw.jsonl", [{"instruction": "Write a Rust function", "output": "fn f() {}"}])
     manifest = build_self_instruct([path], tmp_path / "out", SelfInstructFilter())
