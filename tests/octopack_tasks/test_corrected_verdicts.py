@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from octopack_tasks import LANGUAGES, Problem, Task, get_language, get_task, load_problems
+from octopack_tasks import PAPER_LANGUAGES, Problem, Task, get_language, get_task, load_problems
 from octopack_tasks.languages.syntax import descendants, encoded, leaves, parse, text_of
 from octopack_tasks.readings import CORRECTED, PAPER, Reading
 from sandboxes import Limits, Program, open_sandbox
@@ -76,7 +76,7 @@ def unlike_the_paper(shared: Path, language: str) -> Iterator[tuple[tuple[str, s
 
 
 @pytest.mark.docker
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("language", PAPER_LANGUAGES)
 def test_right_solutions_pass_and_buggy_ones_fail(language: str, shared: Path) -> None:
     jobs = {key: dataclasses.replace(made, limits=LIMITS) for key, made in unlike_the_paper(shared, language)}
     with open_sandbox(languages=[language]) as sandbox:
