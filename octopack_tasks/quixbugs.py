@@ -132,7 +132,8 @@ def _python_problem(root: Path, name: str) -> Problem:
     correct_file = root / "correct_python_programs" / f"{name}.py"
     buggy = _python_parts(file, name)
     right = _python_parts(correct_file, name)
-    head = _joined(right, buggy, correct_file)
+    test = _python_test(root, name)
+    head = _python_classes(root, test) + _joined(right, buggy, correct_file)
     documentation = _documentation(file)
     shown = textwrap.indent(documentation, "    ").lstrip()
     signature = buggy.signature.strip().removeprefix("def ").rstrip(":")
@@ -144,7 +145,7 @@ def _python_problem(root: Path, name: str) -> Problem:
         declaration=head + buggy.signature,
         right=right.body,
         buggy=buggy.body,
-        test=_python_test(root, name),
+        test=test,
         signature=signature,
         documentation=documentation,
     )
@@ -234,10 +235,15 @@ def _pytest_test(root: Path, name: str) -> str:
     kept = [node for node in tree.body if not isinstance(node, (ast.Import, ast.ImportFrom, ast.If))]
     if not tests:
         raise UserError(f"{file} has no function whose name begins with `test`")
-    node_file = root / "python_testcases" / "node.py"
-    classes = _read(node_file) if node_file.is_file() else ""
     code = ast.unparse(ast.Module(kept, []))
-    return f"\n{classes}\n{code}\n\n" + "".join(f"{test}()\n" for test in tests)
+    return f"\n{code}\n\n" + "".join(f"{test}()\n" for test in tests)
+
+
+def _python_classes(root: Path, test: str) -> str:
+    """The class of QuixBugs that the tests of a program make its arguments of; a model is shown it."""
+    if not re.search(r"\bNode\b", test):
+        return ""
+    return _read(root / "python_testcases" / "node.py").strip("\n") + "\n\n\n"
 
 
 # --- Java -------------------------------------------------------------------------------------------------------------

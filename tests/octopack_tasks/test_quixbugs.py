@@ -198,9 +198,9 @@ def test_a_python_program_is_taken_apart(checkout: Path) -> None:
     assert problem.instruction.startswith("Write a Python function `doubles(numbers, times=2)` to solve")
 
 
-def test_what_stands_below_the_function_is_given_above_it(checkout: Path) -> None:
+def test_what_stands_below_the_function_and_the_class_of_its_arguments_are_given_above_it(checkout: Path) -> None:
     problem = load_quixbugs("python", checkout).get("QuixBugsPython/last")
-    assert problem.declaration == "def unused(node):\n    return node\n\n\ndef last(node):\n"
+    assert problem.declaration == f"{NODE}\n\ndef unused(node):\n    return node\n\n\ndef last(node):\n"
     assert "pytest" not in problem.test
     assert problem.test.endswith("test1()\ntest2()\n")
 
