@@ -49,7 +49,7 @@ def _print_counts(title: str, counts: Mapping[str, int]) -> None:
     table.add_column("what")
     table.add_column("rows", justify="right")
     for name, count in counts.items():
-        table.add_row(name, f"{count:,}")
+        table.add_row(opt.plain(name), f"{count:,}")
     Console().print(table)
 
 
@@ -421,7 +421,7 @@ def statistics(
         data: dict[str, Any] = summary_json(summary.statistics, kinds)
         write_atomically(output / "statistics.md", text.encode())
         write_atomically(output / "summary.json", orjson.dumps(data, option=orjson.OPT_INDENT_2) + b"\n")
-        Console().print(Markdown(text))
+        Console().print(Markdown(opt.printable(text)))
 
 
 def report(

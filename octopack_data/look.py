@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from octopack_data.commitpackft.step import CommitPackFT
+from octopack_data.options import printable
 from octopack_data.pipeline import Batch, Progress, Statistics, Unit, read_batches
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def print_sample(sample: Sample, console: Console) -> None:
             body.append(f"cleaned: {_one_line(specimen.subject)}\n", "italic")
         body.append(f"{_one_line(row['new_file'])}  {_one_line(row['lang'])}  {row['commit'][:40]}\n", "dim")
         for line in diff_lines(row["old_contents"], row["new_contents"], 24):
-            body.append(_printable(line) + "\n", styles.get(line[:1], ""))
+            body.append(printable(line) + "\n", styles.get(line[:1], ""))
         title = (
             Text("kept", "bold green") if specimen.reason is None else Text(f"dropped: {specimen.reason}", "bold red")
         )
@@ -159,12 +160,7 @@ def print_sample(sample: Sample, console: Console) -> None:
 
 
 def _one_line(text: str) -> str:
-    return _printable(" ".join(text.split()))[:300]
-
-
-def _printable(text: str) -> str:
-    """Leave out what could steer a terminal: text of strangers is shown, not obeyed."""
-    return "".join(c if c.isprintable() or c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return printable(" ".join(text.split()))[:300]
 
 
 def html_page(sample: Sample, title: str) -> str:

@@ -117,7 +117,7 @@ def user_errors() -> Iterator[None]:
     try:
         yield
     except (DataError, UserError) as error:
-        Console(stderr=True).print(f"[bold red]error:[/] {_escape(str(error))}", soft_wrap=True, highlight=False)
+        Console(stderr=True).print(f"[bold red]error:[/] {plain(str(error))}", soft_wrap=True, highlight=False)
         raise typer.Exit(error.exit_code) from None
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("octopack"):
@@ -133,10 +133,16 @@ def user_errors() -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
-def _escape(text: str) -> str:
+def printable(text: str) -> str:
+    """Leave out what could steer a terminal: text of strangers is shown, not obeyed."""
+    return "".join(c if c.isprintable() or c in "\t\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def plain(text: str) -> str:
+    """Return text as rich shows it unchanged: no markup, no control characters."""
     from rich.markup import escape
 
-    return escape(text)
+    return escape(printable(text))
 
 
 def run_step(step: Step, units: Sequence[Unit], options: RunOptions, console: Console | None = None) -> Summary | None:
@@ -229,13 +235,13 @@ def print_summary(job: Job, summary: Summary, done_before: int, console: Console
     if counts.broken:
         example = summary.broken_examples[0]
         console.print(
-            f"[yellow]{counts.broken:,} broken line(s)[/] kept aside in {_escape(str(job.output / '_broken'))}; "
-            f"first: {_escape(str(example['file']))} line {example['line']}: {_escape(str(example['error']))}",
+            f"[yellow]{counts.broken:,} broken line(s)[/] kept aside in {plain(str(job.output / '_broken'))}; "
+            f"first: {plain(str(example['file']))} line {example['line']}: {plain(str(example['error']))}",
             highlight=False,
             soft_wrap=True,
         )
     if not job.step.counts_only:
-        console.print(f"{counts.rows_out:,} rows in {_escape(str(job.output))}", highlight=False, soft_wrap=True)
+        console.print(f"{counts.rows_out:,} rows in {plain(str(job.output))}", highlight=False, soft_wrap=True)
 
 
 def _print_plan(job: Job, units: Sequence[Unit], mine: Sequence[Unit], missing: Sequence[Unit]) -> None:
@@ -243,13 +249,13 @@ def _print_plan(job: Job, units: Sequence[Unit], mine: Sequence[Unit], missing: 
     names = {unit.name for unit in missing}
     size = sum(path.stat().st_size for unit in missing for path in unit.inputs)
     console.print(f"step    {job.step.name} (configuration {job.config_hash()[:12]})", highlight=False)
-    console.print(f"output  {_escape(str(job.output))} as {job.kind.value}", highlight=False, soft_wrap=True)
+    console.print(f"output  {plain(str(job.output))} as {job.kind.value}", highlight=False, soft_wrap=True)
     console.print(
         f"shards  {len(units)} in all, {len(mine)} in this share, {len(missing)} to do ({size / 1e6:,.1f} MB)",
         highlight=False,
     )
     for unit in mine[:20]:
-        console.print(f"  {'to do' if unit.name in names else 'done '}  {_escape(unit.name)}", highlight=False)
+        console.print(f"  {'to do' if unit.name in names else 'done '}  {plain(unit.name)}", highlight=False)
     if len(mine) > 20:
         console.print(f"  ... and {len(mine) - 20} more", highlight=False)
 
@@ -263,5 +269,5 @@ def _print_explanation(step: Step, units: Sequence[Unit], row_id: str) -> None:
     fault = fault_of(row, step.columns, step.row_types)
     for judgement in [Judgement("columns", False, fault)] if fault else step.explain(row):
         mark = "[green]passes[/]" if judgement.passed else "[red]DROPS[/]"
-        table.add_row(_escape(judgement.rule), mark, _escape(judgement.detail))
+        table.add_row(plain(judgement.rule), mark, plain(judgement.detail))
     Console().print(table)

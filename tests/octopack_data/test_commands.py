@@ -94,6 +94,23 @@ def test_languages_cannot_lead_out_of_the_folder(app: typer.Typer, tmp_path: Pat
     assert all(path.is_relative_to(tmp_path / "deep" / "out") for path in written)
 
 
+def test_rows_cannot_steer_the_terminal(app: typer.Typer, tmp_path: Path) -> None:
+    row = commit(1, subject="Change \x1b[2Jit all to [/red] something [bold]else", license="[/x]\x1b[31m")
+    write_rows(tmp_path / "in" / "x.jsonl", [row])
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text("name: m\nsources: [{name: a, inputs: [in], layout: instruction}]\n")
+    for arguments in (
+        ("commitpackft", tmp_path / "in", "-o", tmp_path / "o", "--tokenizer", "none", "--explain", row["commit"]),
+        ("mix", recipe, "-o", tmp_path / "m"),
+        ("statistics", tmp_path / "in", "-o", tmp_path / "s"),
+    ):
+        done = invoke(app, *arguments)
+        assert done.exit_code == 0, done.output
+        assert "\x1b[2J" not in done.output
+        assert "\x1b[31m" not in done.output
+        assert "[/" in done.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
