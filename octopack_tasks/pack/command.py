@@ -208,7 +208,7 @@ def bug(
     from octopack_tasks.errors import UserError
     from octopack_tasks.pack.bugs import problems_of_pack, propose_bugs, write_bug_rows
     from octopack_tasks.pack.mutations import BugType
-    from octopack_tasks.pack.scaffold import read_problem, write_bug
+    from octopack_tasks.pack.scaffold import buggy_file, read_problem, write_bug
     from octopack_tasks.pack.sources import BugKind
     from sandboxes import SandboxUnavailable, open_sandbox
 
@@ -241,7 +241,9 @@ def bug(
     for file in written:
         typer.echo(f"wrote {file}")
     for language in chosen.lacking:
-        typer.echo(f"{language} has no such change: write its buggy solution by hand", err=True)
+        is_other = bool(task) or (folder / buggy_file(language)).exists()
+        other = "; the one there is of another bug" if is_other else ""
+        typer.echo(f"{language} has no such change: write its buggy solution by hand{other}", err=True)
 
 
 def _print_proposals(proposals: Sequence[Proposal]) -> None:
