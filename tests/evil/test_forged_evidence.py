@@ -62,6 +62,13 @@ CODE = {
         "typescript",
         "for (let fd = 3; fd < 64; fd++) { try { require('fs').writeSync(fd, 'passed') } catch (e) { } }\nprocess.reallyExit(0)",
     ),
+    "js asks a debugger": (
+        "js",
+        "process.kill(process.pid, 'SIGUSR1')\nconst look = `setTimeout(() => require('net').connect(9229, '127.0.0.1')"
+        ".on('connect', () => process.exit(7)).on('error', () => process.exit(8)), 300)`\n"
+        "if (require('child_process').spawnSync(process.execPath, ['-e', look]).status === 7) require('fs').writeSync(3, 'found')\n"
+        "process.reallyExit(0)",
+    ),
     "cpp writes to every descriptor": (
         "cpp",
         'for (int fd = 3; fd < 64; fd++) (void) !write(fd, "passed", 6);\n_exit(0);',

@@ -30,7 +30,8 @@ from ..processes import Command, Zygote
 from ..protocol import Status, Verdict
 from .base import KEY_BYTES, RESOURCES, Case, Setting, Strategy, build, finished, first_line, new_key, stopped
 
-QUICK = ["--single-threaded"]  # Most programs end before helper threads have started.
+QUICK = ["--single-threaded", "--inspect-port=192.0.2.1:9229"]
+"""Most programs end before helper threads have started; a debugger, which a signal would start, finds no address."""
 _LIBRARY = "const v = process.config.variables; v.node_shared ? `libnode.${v.shlib_suffix}` : ''"
 _ENTRY = "_ZN4node5StartEiPPc"  # node::Start(int, char**), all that the executable calls.
 _REASONS = (
