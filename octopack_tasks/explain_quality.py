@@ -183,9 +183,14 @@ def show_quality(
 
         octopack explain-quality generations_humanevalexplaindescribepython_octocoder.json --dataset data/humanevalpack
     """
+    from rich.console import Console
+    from rich.progress import track
+
+    load_metrics(synonyms=synonyms)  # what is missing is said before anything is read
+    described = list(_described(path.expanduser(), languages, dataset))
     found = [
         explain_quality(problems, descriptions, synonyms=synonyms)
-        for problems, descriptions in _described(path.expanduser(), languages, dataset)
+        for problems, descriptions in track(described, "languages", console=Console(stderr=True), transient=True)
     ]
     if as_json:
         typer.echo(json.dumps({"synonyms": synonyms, "languages": [quality.to_json() for quality in found]}, indent=2))
