@@ -79,7 +79,7 @@ class Signature:
         form = "a signature reads name(parameter: type, ...) -> type, such as count_vowels(text: str) -> int"
         try:
             (function,) = ast.parse(f"def {text.strip().removeprefix('def ').rstrip(':')}: ...").body
-        except (SyntaxError, ValueError):
+        except (SyntaxError, ValueError, MemoryError, RecursionError):
             raise UserError(f"{form}; not {text!r}") from None
         if not isinstance(function, ast.FunctionDef) or function.returns is None or len(function.body) != 1:
             raise UserError(f"{form}; not {text!r}")

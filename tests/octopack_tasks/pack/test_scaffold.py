@@ -210,6 +210,7 @@ def test_rows_are_written_whole_or_not_at_all(declared: Callable[..., Path], tmp
         ("countVowels(x: str) -> int", "must be in snake_case"),
         ("f(func: int) -> int", "no reserved word"),
         ("f(f: int) -> int", "two things have the same name"),
+        ("f(x: " + "list[" * 5000 + "int" + "]" * 5000 + ") -> int", "a signature reads"),
         ("f(x: int) -> int: import os\ndef g()", "a signature reads"),
     ],
 )
