@@ -5,9 +5,7 @@ parts of `std::sort`. Where the precompiled header declares such an instance `ex
 the linker takes it from an object file made here, by the same compiler with the same flags: the same code.
 
 Which ones is learnt from `resources/common.cpp` and from the header's own inline functions, by the symbols that the
-compiler emits for them. Declarations that this compiler does not take are left out: they only save time. What programs
-define all the same (inline functions that are no templates, say) the instances keep for themselves, so that a program
-that defines one of the instances' names stands out.
+compiler emits for them. Declarations that this compiler does not take are left out: they only save time.
 """
 
 from __future__ import annotations
@@ -23,7 +21,6 @@ _WEAK = re.compile(r"^\S*\s+[WVu] (.*)$")
 _STRING = re.compile(r"std::__cxx11::basic_string<char, std::char_traits<char>, std::allocator<char> >")
 _TAG = re.compile(r"\[abi:\w+\]")
 _OPERATOR = re.compile(r"operator(\(\)|\[\]|->\*?|<<=?|>>=?|[-+*/%^&|~!=<>]=?|&&|\|\||\+\+|--|,)")
-_EMITTED = re.compile(r"^\S+ (?:W (.*)|V (DW\.ref\..*))$", re.MULTILINE)
 _PLACE = re.compile(r"^instances\.cpp:(\d+):\d+: +(?:error|required from here)", re.MULTILINE)
 
 
@@ -35,27 +32,21 @@ def build_instances(folder: Path, compiler: Sequence[str], header: Path) -> None
         compiler: The compiler and its flags.
         header: The header; declarations are appended.
     """
-    common = [*compiler, "-fkeep-inline-functions", "-I.", "-c", str(RESOURCES / "common.cpp"), "-o", "common.o"]
-    build(folder, *common)
+    build(folder, *compiler, "-fkeep-inline-functions", "-I.", "-c", str(RESOURCES / "common.cpp"), "-o", "common.o")
     plain, readable = (build(folder, "nm", "-p", *option, "common.o").splitlines() for option in ((), ("-C",)))
+    (folder / "common.o").unlink()
     found = dict.fromkeys(instance for pair in zip(plain, readable, strict=True) for instance in _instances(*pair))
-    taken = _compile_all(folder, compiler, header.name, list(found))
+    taken = _compile(folder, compiler, header.name, list(found))
+    (folder / "instances.cpp").unlink()
     header.write_text(header.read_text() + "".join(f"extern {one}\n" for one in taken))
-    build(folder, *common)
-    emitted = [one or other for one, other in _EMITTED.findall(build(folder, "nm", "common.o"))]
-    (folder / "emitted").write_text("".join(f"{name}\n" for name in emitted))
-    build(folder, "ld", "-r", "--force-group-allocation", "all.o", "-o", "common.o")
-    build(folder, "objcopy", "--localize-symbols=emitted", "common.o", "instances.o")
-    for name in ("all.o", "common.o", "emitted", "instances.cpp"):
-        (folder / name).unlink()
 
 
-def _compile_all(folder: Path, compiler: Sequence[str], header: str, instances: list[str]) -> list[str]:
-    """Compile instances into `all.o`; those that the compiler takes."""
+def _compile(folder: Path, compiler: Sequence[str], header: str, instances: list[str]) -> list[str]:
+    """Compile instances; those that the compiler takes."""
     while True:
         lines = "".join(f"extern {one} {one}\n" for one in instances)
         (folder / "instances.cpp").write_text(f'#include "{header}"\n{lines}')
-        command = [*compiler, "-fmax-errors=0", "-c", "instances.cpp", "-o", "all.o"]
+        command = [*compiler, "-fmax-errors=0", "-c", "instances.cpp", "-o", "instances.o"]
         result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         if result.returncode == 0:
             return instances
