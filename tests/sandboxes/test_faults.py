@@ -62,7 +62,7 @@ def test_a_killed_supervisor_costs_no_verdict(sandbox, innermost):
 
     def kill() -> None:
         time.sleep(0.7)
-        # all of them: other tests may hold sandboxes open in this process, which start another worker when they need one
+        # all of them: other tests may hold sandboxes open in this process, which start other workers when they need
         for pid in supervisors(innermost):
             os.kill(pid, signal.SIGKILL)
             killed.append(pid)
