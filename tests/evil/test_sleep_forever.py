@@ -20,6 +20,6 @@ DECLARATIONS = {"cpp": "#include <unistd.h>", "go": 'import "time"'}
 
 @pytest.mark.parametrize("language", CODE)
 def test_sleep_ends_at_the_wall_clock_limit(arena, language):
-    limits = Limits(wall_seconds=3.0)
+    limits = Limits(wall_seconds=1.5)
     verdict = arena.attack(language, CODE[language], DECLARATIONS.get(language, ""), limits)
     assert verdict.status is Status.TIMEOUT
