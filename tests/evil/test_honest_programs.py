@@ -61,6 +61,11 @@ CODE = {
         "",
     ),
     "js recursion": ("js", "const down = (n) => n ? 1 + down(n - 1) : 0\nif (down(5000) !== 5000) return -1", ""),
+    "typescript types and modules": (
+        "typescript",
+        "const box = new Box<number>([[1, 2]])\nwriteFileSync('x', String(box.get(Kind.B)))\nconst [first]: Pair = [box.size, 'x']\nif (first !== 1) return -1",
+        "import { writeFileSync } from 'fs'\nexport enum Kind { A, B }\ntype Pair = [number, string]\nexport default class Box<T> extends Map<number, T> { }",
+    ),
     "java threads and records": (
         "java",
         "Thread t = new Thread(() -> { });\nt.start();\nt.join();\nif (!new Pair(1, 2).equals(new Pair(1, 2))) return -1;",
