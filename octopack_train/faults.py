@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from octopack_train.errors import TrainingError
 from octopack_train.recipe import Quantization, Recipe
@@ -26,6 +27,8 @@ _CUT_FILE = (
     "pytorchstreamreader",
     "metadataincomplete",
 )
+_FULL_DISK = ("no space left", "os error 28", "quota exceeded", "pytorchstreamwriter", "unexpected pos")
+"""Words of Python, safetensors and PyTorch; the last two are PyTorch's only sign of a write that failed."""
 
 
 @contextmanager
@@ -45,11 +48,16 @@ def downloads(what: str) -> Iterator[None]:
         raise _explain_download(what, error) from error
 
 
-def _explain_download(what: str, error: Exception) -> TrainingError:
+def _told(error: BaseException) -> str:
+    """Return names and words of an error and of those behind it, in lower case."""
     chain = [error]
     while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None and cause not in chain:
-        chain.append(cause)  # type: ignore[arg-type]
-    told = " ".join(f"{type(link).__name__} {link}" for link in chain).lower()
+        chain.append(cause)
+    return " ".join(f"{type(link).__name__} {link}" for link in chain).lower()
+
+
+def _explain_download(what: str, error: Exception) -> TrainingError:
+    told = _told(error)
     short = _one_line(error)
     if "gatedrepo" in told or "403" in told:
         return TrainingError(
@@ -65,6 +73,24 @@ def _explain_download(what: str, error: Exception) -> TrainingError:
     if "notfound" in told or "404" in told or "doesn't exist" in told or "not a valid model identifier" in told:
         return TrainingError(f"There is no {what}, here or on the hub: check the name ({short}).")
     return TrainingError(f"Cannot load {what}: {short}.")
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Say what to do when the disk of a run's folder is full.
+
+    Raises:
+        TrainingError: no space left.
+    """
+    try:
+        yield
+    except Exception as error:  # OSError, SafetensorError and RuntimeError share no other base
+        if isinstance(error, TrainingError) or not any(sign in _told(error) for sign in _FULL_DISK):
+            raise
+        raise TrainingError(
+            f"The disk of {folder} is full: free some space, or set train.keep_checkpoints=1, and run the same command "
+            f"again; it resumes from the last whole checkpoint ({_one_line(error)})."
+        ) from error
 
 
 @contextmanager

@@ -121,10 +121,16 @@ class RunFolder:
         """Check that the recipe may run in this folder.
 
         Raises:
-            TrainingError: the folder belongs to another recipe, or is not empty and not one of a run.
+            TrainingError: the folder belongs to another recipe, is not empty and not one of a run, or cannot be
+                written.
         """
-        if self.path.exists() and not self.path.is_dir():
-            raise TrainingError(f"output={self.path} is a file: choose another output.")
+        if taken := next((path for path in (self.path, *self.path.parents) if path.is_file()), None):
+            raise TrainingError(f"output={self.path}: {taken} is a file: choose another output.")
+        above = next(path for path in (self.path, *self.path.absolute().parents) if path.exists())
+        if not os.access(above, os.W_OK):
+            raise TrainingError(
+                f"output={self.path}: there is no permission to write in {above}: choose another output."
+            )
         if self.recipe_file.exists() and not fresh:
             changed = _differences(self.recipe(), recipe)
             if changed:

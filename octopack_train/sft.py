@@ -70,7 +70,7 @@ def train(recipe: Recipe, *, fresh: bool = False, report: Report = print) -> Run
             if checkpoint is not None:
                 report(f"Resuming from {checkpoint.name}.")
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
-    finish(trainer, tokenizer, recipe, run)
+        finish(trainer, tokenizer, recipe, run)
     return run
 
 

@@ -1,9 +1,10 @@
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from octopack_train.errors import TrainingError
-from octopack_train.faults import DownloadError, downloads, memory
+from octopack_train.faults import DownloadError, downloads, memory, writing
 from octopack_train.recipe import Recipe
 
 
@@ -45,6 +46,22 @@ def test_memory_that_runs_out_while_loading_is_no_broken_download(make_recipe: C
     fault = RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
     with pytest.raises(TrainingError, match="Out of memory"), memory(make_recipe()), downloads("the model x"):
         raise fault
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        OSError(28, "No space left on device"),
+        RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 8280064 vs 8279952"),
+        ValueError("Error while serializing: I/O error: No space left on device (os error 28)"),
+    ],
+)
+def test_a_full_disk_is_told_as_one(fault: Exception):
+    with pytest.raises(TrainingError, match=r"The disk of runs/x is full.*resumes") as caught, writing(Path("runs/x")):
+        raise fault
+    assert "\n" not in str(caught.value)
+    with pytest.raises(RuntimeError, match="shape"), writing(Path("runs/x")):
+        raise RuntimeError("shape mismatch")
 
 
 def test_other_faults_pass_through(make_recipe: Callable[..., Recipe]):
