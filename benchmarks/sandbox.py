@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 SUPERVISOR = Path(__file__).resolve().parent.parent / "sandboxes" / "supervisor"
 ROUNDS = 4
-TARGETS = {"python": 8.0, "java": 8.0, "rust": 5.0, "cpp": 3.5, "go": 2.5, "js": 1.5}
+TARGETS = {"python": 8.0, "java": 8.0, "rust": 5.0, "cpp": 3.5, "go": 2.5, "js": 1.5, "typescript": 4.0}
 EMPTY = {
     "python": "",
     "cpp": "int main(){}\n",
@@ -43,6 +43,7 @@ EMPTY = {
     "java": "public class Main { public static void main(String[] args) {} }\n",
     "go": 'package main\nimport "testing"\nfunc TestNothing(t *testing.T) {}\n',
     "rust": "fn main(){}\n#[cfg(test)]\nmod tests {\n    #[test]\n    fn nothing() {}\n}\n",
+    "typescript": "",
 }
 
 
@@ -53,7 +54,7 @@ def main() -> None:
     parser.add_argument(
         "--dataset", default="starter", help="a folder of <language>.jsonl, or a name (default: starter)"
     )
-    parser.add_argument("--languages", default=",".join(TARGETS), help="default: all six")
+    parser.add_argument("--languages", help="default: all that the data set has")
     parser.add_argument(
         "--programs", type=int, help="a language: default 40, the whole data set for sweep; for stream 20000"
     )
@@ -61,6 +62,10 @@ def main() -> None:
     parser.add_argument("--image", help="default: the image with all languages")
     parser.add_argument("--json", type=Path, help="write the figures to this file as well")
     options = parser.parse_args()
+    if options.languages is None:
+        folder = Path(options.dataset)
+        has = [one for one in TARGETS if not folder.is_dir() or (folder / f"{one}.jsonl").exists()]
+        options.languages = ",".join(has)
     figures = {"cost": cost, "sweep": sweep, "stream": stream}[options.what](options)
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1) + "\n")
@@ -69,14 +74,14 @@ def main() -> None:
 def cost(options: argparse.Namespace) -> list[dict[str, Any]]:
     """CPU time a program, language by language."""
     rows = []
-    say(f"{'language':10}{'ours':>9}{'plain':>9}{'floor':>9}{'ratio':>8}{'target':>8}   CPU seconds a program")
+    say(f"{'language':11}{'ours':>9}{'plain':>9}{'floor':>9}{'ratio':>8}{'target':>8}   CPU seconds a program")
     for language in options.languages.split(","):
         jobs = programs(language, options.dataset, options.programs or 40)
-        say(f"{language:10}measuring {len(jobs)} programs ...", end="\r")
+        say(f"{language:11}measuring {len(jobs)} programs ...", end="\r")
         row = in_container({"language": language, "programs": jobs}, options.image)
         rows.append({"language": language, **row})
         say(
-            f"{language:10}{row['ours']:9.4f}{row['plain']:9.4f}{row['floor']:9.4f}{row['plain'] / row['ours']:7.1f}x"
+            f"{language:11}{row['ours']:9.4f}{row['plain']:9.4f}{row['floor']:9.4f}{row['plain'] / row['ours']:7.1f}x"
             f"{TARGETS[language]:7.1f}x   {row['programs']} programs, verdicts equal: {row['equal']}"
         )
     return rows
@@ -89,13 +94,13 @@ def sweep(options: argparse.Namespace) -> list[dict[str, Any]]:
     rows = []
     names = ("ours", "plain", "one worker")
     say(
-        f"{'language':10}{'programs':>9}"
+        f"{'language':11}{'programs':>9}"
         + "".join(f"{name:>12}" for name in names)
         + f"   seconds, {options.workers} workers"
     )
     for language in options.languages.split(","):
         jobs = programs(language, options.dataset, options.programs)
-        say(f"{language:10}{len(jobs):9} ...", end="\r")
+        say(f"{language:11}{len(jobs):9} ...", end="\r")
         row: dict[str, Any] = {"language": language, "programs": len(jobs)}
         for name, workers in (("ours", options.workers), ("one worker", 1)):
             with open_sandbox("docker", languages=[language], workers=workers, cache=False) as sandbox:
@@ -114,13 +119,13 @@ def sweep(options: argparse.Namespace) -> list[dict[str, Any]]:
         row |= in_container(request, options.image)
         rows.append(row)
         say(
-            f"{language:10}{len(jobs):9}"
+            f"{language:11}{len(jobs):9}"
             + "".join(f"{row[name]:12.1f}" for name in names)
             + f"   {row['passed']} passed"
         )
     total = {name: sum(row[name] for row in rows) for name in names}
     say(
-        f"{'all':10}{sum(row['programs'] for row in rows):9}"
+        f"{'all':11}{sum(row['programs'] for row in rows):9}"
         + "".join(f"{total[name]:12.1f}" for name in names)
         + f"   plain / ours {total['plain'] / total['ours']:.1f}x, one worker / {options.workers} workers "
         f"{total['one worker'] / total['ours']:.2f}x"
