@@ -72,6 +72,7 @@ _REACHES_KEY = {
     "gc.get_referents": "it asks the collector for referents",
     "code.__new__": "it builds bytecode by hand",
     "sys.settrace": "it traces its tests",
+    "sys.setprofile": "it traces its tests",
     "sys.monitoring.register_callback": "it traces its tests",
     "sys.addaudithook": "it adds an audit hook",
     "ctypes.dlopen": "it calls foreign functions",
@@ -138,7 +139,7 @@ class Python(Strategy):
         outcome = self.execute(case, command)
         if verdict := stopped(case, outcome):
             return verdict
-        message, notes = outcome.evidence[:KEY_BYTES], set(outcome.evidence[KEY_BYTES:])
+        message, notes = outcome.evidence[-KEY_BYTES:], set(outcome.evidence[:-KEY_BYTES])
         if notes <= set(range(len(_NOTES))):
             case.suspicious += [_NOTES[number] for number in sorted(notes)]
         else:
@@ -215,37 +216,40 @@ def _steps(payload: bytes) -> list[Iterator[functools.partial[Any]]]:
             compile(text[:offset] + "\n", "<string>", "exec", dont_inherit=True)
         except SyntaxError:
             key[:] = _spoiled(_OPEN_END)
-    sys.addaudithook(_hook(key))
     names: dict[str, Any] = {}
-    look = _look(key, names, text[:offset] if offset else text, text[offset:] if offset else "")
+    todo = [names]  # Empty once nothing can be proven any more: a trace function would follow there.
+    sys.addaudithook(_hook(key, todo))
+    look = map(_look(text[:offset] if offset else text, text[offset:] if offset else ""), todo)
     run, tell, end = functools.partial(exec, code, names), functools.partial(os.write, EVIDENCE_FD, key), os._exit
-    return [iter((run, functools.partial(look), tell, functools.partial(end, 0)))]
+    return [iter((run, functools.partial(collections.deque, look, 0), tell, functools.partial(end, 0)))]
 
 
 _known: set[int] = set()
 """The classes that every program finds, by their id."""
 
 
-def _look(key: bytearray, names: dict[str, Any], candidate: str, tests: str) -> Callable[[], None]:
-    """What looks, once the tests have passed, for what may have hollowed them out; its notes go behind the key.
+def _look(candidate: str, tests: str) -> Callable[[dict[str, Any]], None]:
+    """What looks, once the tests have passed, for what may have hollowed them out, and writes notes before the key.
 
-    By then the program may have changed every built-in name: this uses none, and methods of exact types alone.
+    By then the program may have changed every built-in name: this uses none, and methods of exact types alone. Threads
+    of the program's may look on: the key is not to be found here.
     """
     import builtins
 
     operators = [f"__{name}__" for name in _OPERATORS.split()]
-    used = [name for name in set(re.findall(r"\w+", tests)) if hasattr(builtins, name)]
+    used = [name for name in set(re.findall(r"\w+", tests)) if name in vars(builtins)]
     own, before = vars(builtins), dict(vars(builtins))
     makes_classes = _MAY_MAKE_CLASSES.search(candidate) is not None
     known, classes, identity, kind_of = _known, _classes, id, type
     dictionary, function, wrapper = type.__dict__["__dict__"].__get__, type(_classes), type(object.__eq__)
     library = ("<frozen", *filter(None, sys.path))
+    note = os.write
 
-    def look() -> None:
+    def look(names: dict[str, Any]) -> None:
         """See above."""
         for name in used:
             if name in names or own.get(name) is not before[name]:
-                key.append(1)
+                note(EVIDENCE_FD, b"\x01")
                 break
         if not makes_classes:
             return
@@ -263,7 +267,7 @@ def _look(key: bytearray, names: dict[str, Any], candidate: str, tests: str) -> 
                     generated = "__dataclass_fields__" in body and "__class__" in code.co_names
                     if generated or code.co_filename.startswith(library):
                         continue
-                key.append(0)
+                note(EVIDENCE_FD, b"\x00")
                 return
 
     return look
@@ -284,8 +288,8 @@ def _classes(
     return found
 
 
-def _hook(key: bytearray) -> Callable[[str, tuple[Any, ...]], None]:
-    """An audit hook that overwrites the key before an operation that could reach it."""
+def _hook(key: bytearray, todo: list[Any]) -> Callable[[str, tuple[Any, ...]], None]:
+    """An audit hook that overwrites the key, and leaves nothing to do, before an operation that could reach it."""
     spoils = {event: _spoiled(reason) for event, reason in _REACHES_KEY.items()}
     loads = _spoiled("it loads bytecode")
     frame_of_caller = sys._getframe
@@ -294,18 +298,19 @@ def _hook(key: bytearray) -> Callable[[str, tuple[Any, ...]], None]:
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         """See `Strategy`."""
         spoiled = spoils.get(event)
-        if spoiled is not None:
-            key[:] = spoiled
-        elif event == "marshal.loads":
+        if event == "marshal.loads":
             if not frame_of_caller(1).f_code.co_filename.startswith(_IMPORTER):
-                key[:] = loads
+                spoiled = loads
         elif event == "compile" and arguments[1] is not None:
             name = arguments[1]
             if type(name) is not str or (
                 name.startswith(library)
                 and (name.startswith(_IMPORTER) or not frame_of_caller(1).f_code.co_filename.startswith(_IMPORTER))
             ):
-                key[:] = loads  # It pretends to be the import system, or a part of the library.
+                spoiled = loads  # It pretends to be the import system, or a part of the library.
+        if spoiled is not None:
+            key[:] = spoiled
+            todo.clear()
 
     return hook
 

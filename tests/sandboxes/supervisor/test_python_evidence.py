@@ -70,3 +70,10 @@ def test_where_strict_and_reference_differ_both_are_told(worker: Worker) -> None
     reply = worker.ask(language="python", source=candidate + TESTS, test_offset=len(candidate))
     assert (reply["status"], reply["reference_passed"]) == ("failed", True)
     assert "collector" in reply["detail"]
+
+
+def test_tests_may_name_what_every_object_has(worker: Worker) -> None:
+    candidate = "class Box:\n    pass\n"
+    source = candidate + "assert Box().__init__() is None and Box.__name__ and not Box.__class__.__doc__ == ''\n"
+    reply = worker.ask(language="python", source=source, test_offset=len(candidate))
+    assert (reply["status"], reply["suspicious"]) == ("passed", [])
