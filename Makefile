@@ -65,7 +65,9 @@ check: $(VENV)/.all ## formatting, lint and types
 	@$(BIN)/mypy
 
 test: system-test check $(CACHE)/smollm2/config.json images ## run the test suite
-	@OCTOPACK_TEST_MODEL=$(abspath $(CACHE)/smollm2) $(BIN)/python -m pytest --durations=25 $(PYTEST_ARGS)
+	@OCTOPACK_TEST_MODEL=$(abspath $(CACHE)/smollm2) $(BIN)/python -m pytest --durations=25 --ignore=tests/evil $(PYTEST_ARGS)
+	@# Apart, because tests of faults kill every supervisor of their process.
+	@$(BIN)/python -m pytest --durations=10 tests/evil $(PYTEST_ARGS)
 
 test-isolation: system-test $(VENV)/.all images ## only the attacks against every sandbox and the recorded verdicts on both
 	@$(BIN)/python -m pytest --durations=25 tests/evil tests/golden_verdicts $(PYTEST_ARGS)
