@@ -20,7 +20,7 @@ from octopack_tasks.pack.command import register
 from octopack_tasks.pack.findings import TITLES, Check, Finding, Severity
 from octopack_tasks.pack.report import html_report, print_report
 from octopack_tasks.pack.trials import Effort
-from octopack_tasks.pack.validation import Validation, validate_pack
+from octopack_tasks.pack.validation import SandboxChoice, Validation, validate_pack
 from octopack_tasks.problems import load_problems
 from sandboxes import Sandbox, open_sandbox
 
@@ -424,3 +424,22 @@ def test_humanevalpack_without_running_it(shared: Path) -> None:
         len(load_problems(language, shared / "data" / "humanevalpack")) == count
         for language, count in checked.problems.items()
     )
+
+
+@pytest.mark.docker
+def test_known_faults_of_humanevalpack_are_found(shared: Path, write: Write) -> None:
+    def published(language: str, *numbers: int) -> list[str]:
+        lines = (shared / "data" / "humanevalpack" / f"{language}.jsonl").read_text().splitlines()
+        return [lines[number] for number in numbers]
+
+    folder = write(cpp=published("cpp", 10, 23, 38), go=published("go", 10, 38, 72))
+    effort = Effort(repeat=1, repeat_chance=1, mutants=0, timeout=5.0)
+    checked = validate_pack(folder, ["cpp", "go"], effort, SandboxChoice("docker"))
+    causes = {finding.task_id: finding.message for finding in found(checked, Check.UNSOLVABLE)}
+    assert set(causes) == {"CPP/38", "Go/10", "Go/38", "Go/72"}
+    for name in ("CPP/38", "Go/10", "Go/38"):
+        assert causes[name].startswith("cannot be solved in fixtests: it fails after the declaration (compile_error)")
+    assert causes["Go/72"].startswith("cannot be solved in any scenario: the reading `paper` cuts it off")
+    assert all(cause.endswith("; the reading `corrected` accepts it") for cause in causes.values())
+    for check in (Check.BUGGY_PASSES, Check.UNTESTED):
+        assert {finding.task_id for finding in found(checked, check)} == {"CPP/23"}
