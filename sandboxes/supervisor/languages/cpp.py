@@ -103,7 +103,9 @@ class Cpp(Strategy):
         place = ",".join(map(str, KEY_PLACE))
         build(warm, "gcc", "-O2", "-fPIE", f"-DKEY_PLACE={place}", "-c", str(RESOURCES / "start.c"), "-o", "start.o")
         (warm / "preamble.h").write_text(PREAMBLE)
-        build_instances(warm, ["g++", STANDARD], warm / "preamble.h")
+        mold = shutil.which("mold")
+        if mold:  # The usual linker would take longer over the instances than the compiler saves.
+            build_instances(warm, ["g++", STANDARD], warm / "preamble.h")
         build(warm, "g++", STANDARD, "-x", "c++-header", "preamble.h", "-o", "preamble.h.gch")
         compiler = ["g++", STANDARD, "-S", "test.cpp", "-o", "test.s"]
         linker = ["g++", "-Wl,--wrap=main", "-Wl,--as-needed", str(warm / "start.o"), "test.o"]
@@ -112,14 +114,14 @@ class Cpp(Strategy):
         (warm / "plain.sh").write_text(_script([compiler, assembler, linker]))
         # What the driver would start, without the driver: it costs as much as the assembler and the linker together.
         compiler = _driven(warm, [*compiler, "-I", str(warm)], "cc1plus")
-        if mold := shutil.which("mold"):
+        if mold:
             words = _driven(warm, linker, "collect2")
             at = words.index("-plugin") if "-plugin" in words else 0
             words[at : at + 2] = [] if at else words[at : at + 2]
             # One thread, no process in the background: what helps a large program costs a small one more.
             options = [word for word in words[1:] if not word.startswith("-plugin-opt")]
             linker = [mold, "--threads=1", "--no-fork", *options]
-        linker.insert(linker.index("test.o") + 1, str(warm / "instances.o"))
+            linker.insert(linker.index("test.o") + 1, str(warm / "instances.o"))
         (warm / "fast.sh").write_text(_script([compiler, assembler, linker]))
 
     def judge(self, case: Case) -> Verdict:
