@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import re
 import sys
 from importlib.metadata import entry_points, version
 from pathlib import Path
@@ -54,7 +56,18 @@ def application() -> typer.Typer:
             reason = " ".join(str(error).split())
             message = f"octopack: the commands of {entry_point.name!r} are missing: {type(error).__name__}: {reason}"
             typer.echo(message, err=True)
+    _unwrap(app)
     return app
+
+
+def _unwrap(app: typer.Typer) -> None:
+    """Let the terminal wrap the paragraphs of help: typer keeps the line ends of the source."""
+    for command in app.registered_commands:
+        text = command.help or inspect.getdoc(command.callback) or ""
+        command.help = re.sub(r"(?<!\n)\n(?![\n ])", " ", text)
+    for group in app.registered_groups:
+        if group.typer_instance is not None:
+            _unwrap(group.typer_instance)
 
 
 def register(app: typer.Typer) -> None:
@@ -86,14 +99,16 @@ def list_tasks() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from octopack_tasks.tasks import FURTHER_TASKS, GROUPS, TASKS
+    from octopack_tasks.tasks import FURTHER_TASKS, GROUPS, TASKS, QuixBugsTask
 
     tasks = Table("task", "language", "what it asks", title=f"{len(TASKS)} tasks", title_justify="left")
     for task in TASKS.values():
         tasks.add_row(task.name, task.language.title, task.scenario.title)
-    further = Table("task", "language", "its --dataset", title="other benchmarks", title_justify="left")
+    further = Table("task", "language", "its --dataset", title="further tasks", title_justify="left")
     for task in FURTHER_TASKS.values():
-        further.add_row(task.name, task.language.title, "a checkout of QuixBugs (docs/quixbugs.md)")
+        is_quixbugs = isinstance(task, QuixBugsTask)
+        source = "a checkout of QuixBugs (docs/quixbugs.md)" if is_quixbugs else "rows of your own, or starter"
+        further.add_row(task.name, task.language.title, source)
     groups = Table("group", "tasks", title="groups", title_justify="left")
     for name, members in GROUPS.items():
         groups.add_row(name, str(len(members)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -208,19 +208,21 @@ class QuixBugsTask(Task):
         return load_quixbugs(self.language.name, dataset_name(dataset))
 
 
-_ADDED = tuple(name for name in LANGUAGES if name not in PAPER_LANGUAGES)
+def _tasks(languages: Collection[str]) -> dict[str, Task]:
+    tasks = (Task(scenario, LANGUAGES[name]) for scenario in SCENARIOS.values() for name in languages)
+    return {task.name: task for task in tasks}
 
-TASKS: dict[str, Task] = {
-    task.name: task
-    for languages in (PAPER_LANGUAGES, _ADDED)
-    for task in (Task(scenario, LANGUAGES[name]) for scenario in SCENARIOS.values() for name in languages)
-}
 
+TASKS: dict[str, Task] = _tasks(PAPER_LANGUAGES)
+"""The paper's 30."""
 
 FURTHER_TASKS: dict[str, Task] = {
-    task.name: task for task in (QuixBugsTask(SCENARIOS["fixdocs"], LANGUAGES[name]) for name in QUIXBUGS_LANGUAGES)
+    **_tasks([name for name in LANGUAGES if name not in PAPER_LANGUAGES]),
+    **{
+        task.name: task for task in (QuixBugsTask(SCENARIOS["fixdocs"], LANGUAGES[name]) for name in QUIXBUGS_LANGUAGES)
+    },
 }
-"""Tasks of other benchmarks: in no group, and meant only where no task of HumanEvalPack is."""
+"""Tasks in further languages and of other benchmarks: a pattern means them only where it means none of the paper's."""
 
 
 def _groups() -> dict[str, tuple[str, ...]]:

@@ -68,7 +68,7 @@ def test_tasks_show_explains_with_the_documentation_or_given_descriptions(octopa
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("tasks", "show", "humanevalfix"), "unknown task 'humanevalfix'; `octopack tasks list` shows the 35"),
+        (("tasks", "show", "humanevalfix"), "unknown task 'humanevalfix'; `octopack tasks list` shows the 30"),
         (("tasks", "show", "humanevalfixtests-go", "--prompt", "x"), "unknown prompt format 'x'; there are: "),
         (("tasks", "show", "humanevalfixtests-go", "--dataset", "/none"), "no folder '/none'. Choose the problems"),
         (("tasks", "show", "humanevalfixtests-go", "--dataset", "starter", "--index", "99"), "--index 99 is too large"),

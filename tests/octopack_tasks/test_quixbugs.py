@@ -228,9 +228,9 @@ def test_right_programs_pass_and_buggy_ones_fail(checkout: Path, language: str) 
 
 
 def test_the_tasks_are_beside_those_of_humanevalpack() -> None:
-    assert set(FURTHER_TASKS) == {"quixbugs-python", "quixbugs-java"}
+    assert {"quixbugs-python", "quixbugs-java"} <= set(FURTHER_TASKS)
     assert not set(FURTHER_TASKS) & set(TASKS)
-    assert not any(task in FURTHER_TASKS for members in GROUPS.values() for task in members)
+    assert not any(task.startswith("quixbugs") for members in GROUPS.values() for task in members)
     assert [task.name for task in find_tasks(["quixbugs-*"])] == ["quixbugs-python", "quixbugs-java"]
     assert all(task.name in TASKS for task in find_tasks(["*-python"]))
     assert get_task("quixbugs-java").formats == get_task("humanevalfixdocs-java").formats

@@ -13,21 +13,27 @@ from octopack_tasks import (
     get_task,
     load_problems,
 )
+from octopack_tasks.tasks import FURTHER_TASKS
 from sandboxes import Program
 
 SCENARIOS = ("fixtests", "fixdocs", "explaindescribe", "explainsynthesize", "synthesize")
 
 
 def test_the_thirty_names_and_five_for_each_language_that_was_added() -> None:
-    assert set(TASKS) == {f"humaneval{scenario}-{language}" for scenario in SCENARIOS for language in LANGUAGES}
-    paper = [f"humaneval{scenario}-{language}" for scenario in SCENARIOS for language in PAPER_LANGUAGES]
-    assert list(TASKS)[:30] == paper
-    assert len(TASKS) == 5 * len(LANGUAGES)
-    assert all(task.name == name for name, task in TASKS.items())
+    assert list(TASKS) == [f"humaneval{scenario}-{language}" for scenario in SCENARIOS for language in PAPER_LANGUAGES]
+    assert len(TASKS) == 30
+    added = {f"humaneval{scenario}-{name}" for scenario in SCENARIOS for name in LANGUAGES} - set(TASKS)
+    assert added <= set(FURTHER_TASKS)
+    assert all(task.name == name for name, task in (TASKS | FURTHER_TASKS).items())
+
+
+def test_a_pattern_means_the_papers_tasks_and_others_only_where_none_fits() -> None:
+    assert [task.language.name for task in find_tasks(["humanevalfixtests-*"])] == list(PAPER_LANGUAGES)
+    assert len(find_tasks(["*-typescript"])) == len(SCENARIOS)
 
 
 def test_the_groups() -> None:
-    assert GROUPS["humanevalpack"] == tuple(TASKS)[:30], "the paper's tasks, whatever language is added"
+    assert GROUPS["humanevalpack"] == tuple(TASKS), "the paper's tasks, whatever language is added"
     assert len(GROUPS["humanevalfix"]) == len(GROUPS["humanevalexplain"]) == 12
     for scenario in SCENARIOS:
         assert GROUPS[f"humaneval{scenario}"] == tuple(

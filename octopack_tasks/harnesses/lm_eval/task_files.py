@@ -6,7 +6,7 @@ After a change to the registry: `python -m octopack_tasks.harnesses.lm_eval.task
 from __future__ import annotations
 
 from octopack_tasks.harnesses.lm_eval import TASK_FOLDER
-from octopack_tasks.tasks import FURTHER_TASKS, GROUPS, TASKS
+from octopack_tasks.tasks import FURTHER_TASKS, GROUPS, TASKS, get_task
 
 _AGGREGATE = """aggregate_metric_list:
   - metric: pass@1
@@ -23,14 +23,14 @@ def task_files() -> dict[str, str]:
 
 def _group_file(name: str) -> str:
     members = "".join(f"  - {member}\n" for member in _members(name))
-    is_scored = any(TASKS[task].is_executed for task in GROUPS[name])
+    is_scored = any(get_task(task).is_executed for task in GROUPS[name])
     return f"group: {name}\ntask:\n{members}{_AGGREGATE if is_scored else ''}metadata:\n  version: 1\n"
 
 
 def _members(name: str) -> list[str]:
     """Tasks, and in a group of several languages the largest groups that it is made of."""
     tasks = list(GROUPS[name])
-    if len({TASKS[task].language.name for task in tasks}) == 1:
+    if len({get_task(task).language.name for task in tasks}) == 1:
         return tasks
     groups = []
     for group in sorted(GROUPS, key=lambda group: -len(GROUPS[group])):

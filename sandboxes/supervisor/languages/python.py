@@ -191,6 +191,10 @@ def _run(payload: bytes) -> NoReturn:
         for fd in (1, 2)
     )
     exit_now, show, status = os._exit, traceback.print_exception, _NOT_COMPILED
+    # A raw fork runs none of Python's own hooks: each program draws random numbers of its own.
+    for module in ("random", "numpy.random"):
+        if module in sys.modules:
+            sys.modules[module].seed()
     try:
         steps = _steps(payload)
         status = _RAISED

@@ -77,3 +77,9 @@ def test_tests_may_name_what_every_object_has(worker: Worker) -> None:
     source = candidate + "assert Box().__init__() is None and Box.__name__ and not Box.__class__.__doc__ == ''\n"
     reply = worker.ask(language="python", source=source, test_offset=len(candidate))
     assert (reply["status"], reply["suspicious"]) == ("passed", [])
+
+
+def test_each_program_draws_random_numbers_of_its_own(worker: Worker) -> None:
+    source = "import random, numpy\nprint(random.random(), numpy.random.random())"
+    drawn = [worker.ask(language="python", source=source)["stdout"].split() for _ in range(2)]
+    assert not {*drawn[0]} & {*drawn[1]}, drawn
