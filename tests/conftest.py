@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+import signal
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, and what tests start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -39,5 +44,7 @@ def sandbox_options(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[
     # gigabytes that do not change: kept beside this machine's other temporary files for the next run
     root = Path(tempfile.gettempdir()) / f"octopack-test-root-{image.id.removeprefix('sha256:')[:16]}"
     if not root.exists():
+        for outdated in root.parent.glob("octopack-test-root-*"):
+            shutil.rmtree(outdated, ignore_errors=True)
         export_root(client, image_name("all"), root)
     return {"docker": {}, "bubblewrap": {"root": root}}

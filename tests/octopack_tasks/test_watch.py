@@ -104,10 +104,13 @@ def test_control_c_leaves_at_once_and_says_what_to_do(half: Run) -> None:
     command = [*OCTOPACK, "status", str(half.folder), "--watch", "--every", "0.1"]
     with subprocess.Popen(command, stdin=inside, stdout=inside, stderr=inside, start_new_session=True) as process:
         os.close(inside)
-        shown = _read_until(terminal, b"no process works on it")
-        process.send_signal(signal.SIGINT)
-        shown += _read_until(terminal, b"incomplete: run the command")
-        assert process.wait(timeout=60) == 1
+        try:
+            shown = _read_until(terminal, b"no process works on it")
+            process.send_signal(signal.SIGINT)
+            shown += _read_until(terminal, b"incomplete: run the command")
+            assert process.wait(timeout=60) == 1
+        finally:
+            process.kill()
     os.close(terminal)
     assert b"Traceback" not in shown
     assert "━".encode() in shown
