@@ -288,28 +288,11 @@ def draw_tasks(categories: Mapping[str, int]) -> Any:
         inner.append((group, sum(categories[kind] for kind in kinds), base))
         for place, kind in enumerate(kinds):
             outer.append((kind, categories[kind], _paler(base, 0.25 + 0.5 * place / len(kinds))))
-    edge = {"edgecolor": "white", "linewidth": 0.6}
-    wedges, _ = axes.pie(
-        [count for _, count, _ in inner],
-        radius=0.72,
-        colors=[shade for *_, shade in inner],
-        startangle=90,
-        counterclock=False,
-        wedgeprops={"width": 0.55, **edge},
-    )
-    for wedge, (group, count, shade) in zip(wedges, inner, strict=True):
+    for wedge, (group, count, shade) in zip(_ring(axes, inner, 0.72, 0.55), inner, strict=True):
         _label_piece(axes, (wedge.theta1 + wedge.theta2) / 2, group, count / total, _ink_on(shade))
-    wedges, _ = axes.pie(
-        [count for _, count, _ in outer],
-        radius=1.0,
-        colors=[shade for *_, shade in outer],
-        startangle=90,
-        counterclock=False,
-        wedgeprops={"width": 0.3, **edge},
-    )
     labels = [
         ((wedge.theta1 + wedge.theta2) / 2, f"{kind} {_share(count, total)}")
-        for wedge, (kind, count, _) in zip(wedges, outer, strict=True)
+        for wedge, (kind, count, _) in zip(_ring(axes, outer, 1.0, 0.3), outer, strict=True)
     ]
     for is_right in (True, False):
         _label_side(axes, [(angle, text) for angle, text in labels if (_on_circle(1, angle)[0] >= 0) is is_right])
@@ -317,6 +300,19 @@ def draw_tasks(categories: Mapping[str, int]) -> Any:
     axes.set_ylim(-1.25, 1.25)
     axes.set_aspect("equal")
     return figure
+
+
+def _ring(axes: Any, pieces: Sequence[tuple[str, int, Any]], radius: float, width: float) -> Any:
+    """Draw pieces (name, count, colour) clockwise from the top as a ring; its wedges."""
+    wedges, _ = axes.pie(
+        [count for _, count, _ in pieces],
+        radius=radius,
+        colors=[shade for *_, shade in pieces],
+        startangle=90,
+        counterclock=False,
+        wedgeprops={"width": width, "edgecolor": "white", "linewidth": 0.6},
+    )
+    return wedges
 
 
 def _label_piece(axes: Any, angle: float, name: str, share: float, ink: str) -> None:

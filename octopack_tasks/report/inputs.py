@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from octopack_tasks.errors import UserError
 from octopack_tasks.metrics import PassAtK, Tally, score
@@ -291,6 +292,27 @@ def _load(path: Path, dataset: str | None) -> list[ReportRun]:
         f"{path} holds no results: it is neither a run folder, nor results of lm-eval (results_*.json), nor a result "
         "file of the reference (evaluation_*.json)"
     )
+
+
+def result_files(path: Path, pattern: str, *objects: str) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    """A JSON file, or those of a folder, with their contents, if they hold the objects that a harness writes.
+
+    Args:
+        path: The file or folder.
+        pattern: How the files are called in a folder, however deep.
+        objects: Keys whose values must be objects.
+
+    Raises:
+        UserError: A file cannot be read, or is no JSON.
+    """
+    files = sorted(path.rglob(pattern)) if path.is_dir() else [path] if path.suffix == ".json" else []
+    for file in files:
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UserError(f"could not read {file}: {error}") from None
+        if isinstance(content, dict) and all(isinstance(content.get(key), dict) for key in objects):
+            yield file, content
 
 
 def check_known_tasks(names: Iterable[str], where: Path) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ from octopack_tasks.report.inputs import (
     Settings,
     check_known_tasks,
     parameters_in,
+    result_files,
     short_name,
 )
 
@@ -28,11 +28,9 @@ def load(path: Path, dataset: str | None) -> list[ReportRun]:
     Raises:
         UserError: A file is damaged, or holds no result of our tasks.
     """
-    files = sorted(path.rglob("evaluation_*.json")) if path.is_dir() else [path] if path.suffix == ".json" else []
     runs: list[ReportRun] = []
-    for file in files:
-        content = _read(file)
-        if content is None:
+    for file, content in result_files(path, "evaluation_*.json", "config"):
+        if "results" in content:  # another harness's
             continue
         run = _run(file, content)
         for index, other in enumerate(runs):
@@ -43,17 +41,6 @@ def load(path: Path, dataset: str | None) -> list[ReportRun]:
         else:
             runs.append(run)
     return runs
-
-
-def _read(file: Path) -> Mapping[str, Any] | None:
-    """The content, if it has the reference's shape."""
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"could not read {file}: {error}") from None
-    if not isinstance(content, dict) or not isinstance(content.get("config"), dict) or "results" in content:
-        return None
-    return content
 
 
 def _run(file: Path, content: Mapping[str, Any]) -> ReportRun:

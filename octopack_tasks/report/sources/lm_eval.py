@@ -22,6 +22,7 @@ from octopack_tasks.report.inputs import (
     Settings,
     check_known_tasks,
     parameters_in,
+    result_files,
     short_name,
 )
 from octopack_tasks.results import bug_types_of, outcomes_of, tallies_of
@@ -36,29 +37,15 @@ def load(path: Path, dataset: str | None) -> list[ReportRun]:
     Raises:
         UserError: A file is damaged, or holds no result of our tasks.
     """
-    files = sorted(path.rglob("results_*.json")) if path.is_dir() else [path] if path.suffix == ".json" else []
     folders: dict[Path, list[tuple[Path, Mapping[str, Any]]]] = defaultdict(list)
-    for file in files:
-        content = _read(file)
-        if content is not None:
-            folders[file.parent].append((file, content))
+    for file, content in result_files(path, "results_*.json", "results", "configs"):
+        folders[file.parent].append((file, content))
     try:
         return [_run(path if path.is_file() else folder, found) for folder, found in folders.items()]
     except UserError:
         raise
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} is damaged, or of another version of lm-eval: {error!r}") from None
-
-
-def _read(file: Path) -> Mapping[str, Any] | None:
-    """The content, if it has lm-eval's shape."""
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"could not read {file}: {error}") from None
-    if not isinstance(content, dict) or not all(isinstance(content.get(key), dict) for key in ("results", "configs")):
-        return None
-    return content
 
 
 def _run(path: Path, files: Sequence[tuple[Path, Mapping[str, Any]]]) -> ReportRun:
