@@ -1,5 +1,7 @@
 """The `octopack` command: every package adds its own commands through the entry point group `octopack.commands`."""
 
+# ruff: noqa: UP045 - typer on Python 3.10 reads Optional only
+
 from __future__ import annotations
 
 import inspect
@@ -82,7 +84,7 @@ def register(app: typer.Typer) -> None:
 
 
 _Dataset = Annotated[
-    Optional[str],  # noqa: UP045 - typer on Python 3.10 reads this form only
+    Optional[str],
     typer.Option(
         help="Folder of <language>.jsonl files, name on the Hugging Face hub, or `starter` (built in).",
         envvar="OCTOPACK_DATASET",
@@ -120,11 +122,11 @@ def list_tasks() -> None:
 def show_task(
     name: Annotated[str, typer.Argument(metavar="TASK", help="Name of the task.")],
     index: Annotated[int, typer.Option(min=0, help="Which problem, counted from 0.")] = 0,
-    task_id: Annotated[Optional[str], typer.Option(help="Which problem, by its name.")] = None,  # noqa: UP045
+    task_id: Annotated[Optional[str], typer.Option(help="Which problem, by its name.")] = None,
     prompt: Annotated[str, typer.Option(help="Prompt format.")] = "instruct",
     dataset: _Dataset = None,
     descriptions: Annotated[
-        Optional[Path],  # noqa: UP045
+        Optional[Path],
         typer.Option(help="Descriptions for explainsynthesize; without them the documentation stands in."),
     ] = None,
 ) -> None:
@@ -146,7 +148,7 @@ def show_task(
 def show_statistics(
     dataset: _Dataset = None,
     out: Annotated[
-        Optional[Path],  # noqa: UP045
+        Optional[Path],
         typer.Option(help="Folder for the tables (Markdown, LaTeX, CSV, JSON) and a figure (PNG, PDF, SVG)."),
     ] = None,
 ) -> None:

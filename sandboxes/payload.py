@@ -11,6 +11,8 @@ from pathlib import Path
 SUPERVISOR = Path(__file__).parent / "supervisor"
 WARM = "/opt/octopack/warm"
 """In an image: what the supervisor prepared when the image was built."""
+WORK = "/work"
+"""In a container: where programs lie and run."""
 
 
 @functools.cache

@@ -48,7 +48,7 @@ _C_FUNCTIONS = frozenset(
     remainder remove rename rewind rint round scanf setbuf sin sinh snprintf sprintf sqrt srand sscanf strcat strchr
     strcmp strcoll strcpy strcspn strerror strftime strlen strncat strncmp strncpy strpbrk strrchr strspn strstr strtod
     strtok strtol strtoul strxfrm system tan tanh tgamma time tmpfile tolower toupper trunc ungetc
-    """.split()  # noqa: SIM905
+    """.split()  # noqa: SIM905 - words read better without quotes
 )
 _TYPES = ("struct_specifier", "class_specifier", "union_specifier", "enum_specifier")
 _VARIABLES = ("parameter_declaration", "optional_parameter_declaration", "declaration", "for_range_loop")

@@ -32,7 +32,7 @@ _MORE_PACKAGES = """
     bufio cmp container/heap container/list container/ring context crypto/sha1 crypto/sha256 encoding/base64
     encoding/binary encoding/hex encoding/json errors hash/fnv io log maps math/big math/bits math/cmplx os reflect
     runtime slices sync sync/atomic unicode unicode/utf8
-""".split()  # noqa: SIM905
+""".split()  # noqa: SIM905 - words read better without quotes
 # Go begins a walk over a map at a random place. Where a test hands over a map of several kinds of keys, the row's own
 # right solution depends on it and fails in a quarter of all runs (Go/95): one order of the keys must do.
 _OF_A_MAP = re.compile(

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from tree_sitter import Node
+    from tree_sitter import Language, Node
 
 ALWAYS = "*"
 """Among the names of an item: it belongs to every program that it precedes, such as an include or a wildcard import."""
@@ -104,7 +104,7 @@ NO_FRAME = Frame()
 
 
 @functools.cache
-def _language(module: str, dialect: str) -> object:
+def _language(module: str, dialect: str) -> Language:
     from tree_sitter import Language
 
     return Language(getattr(importlib.import_module(module), f"language_{dialect}" if dialect else "language")())
@@ -114,7 +114,7 @@ def parse(grammar: Grammar, data: bytes) -> Node:
     """The root of the syntax tree."""
     from tree_sitter import Parser
 
-    return Parser(_language(grammar.module, grammar.dialect)).parse(data).root_node  # type: ignore[arg-type]
+    return Parser(_language(grammar.module, grammar.dialect)).parse(data).root_node
 
 
 def encoded(text: str) -> bytes:

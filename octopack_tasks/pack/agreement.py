@@ -8,6 +8,7 @@ import re
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from octopack_tasks.corrected import function_name
@@ -68,7 +69,7 @@ def _odd_ones(
 
 def _kinds(problems: Sequence[Problem]) -> Iterator[Finding]:
     for field in ("bug_type", "failure_symptoms"):
-        for problem, own, usual in _odd_ones(problems, lambda each, field=field: getattr(each, field)):  # type: ignore[misc]
+        for problem, own, usual in _odd_ones(problems, attrgetter(field)):
             message = f"field `{field}` is {own!r}, in the other languages {usual!r}"
             yield _finding(Check.KIND_DIFFERS, Severity.WARNING, problem, field, message)
 

@@ -27,7 +27,7 @@ _RESERVED = frozenset(
     operator package private public range ref return self short signed static string struct super switch template this
     throw true try type typeof union unsafe unsigned use using var void where while with yield and or not pass lambda
     from global is None True False except raise del elif async await final main
-    """.split()  # noqa: SIM905
+    """.split()  # noqa: SIM905 - words read better without quotes
 )
 
 

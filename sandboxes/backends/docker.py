@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from sandboxes.backends import BackendOptions, Place
 from sandboxes.environment import octopack_version
 from sandboxes.errors import SandboxUnavailable, WorkerFault
-from sandboxes.payload import WARM, supervisor_zip
+from sandboxes.payload import WARM, WORK, supervisor_zip
 from sandboxes.seccomp import docker_profile
 from sandboxes.supervisor.protocol import Limits
 from sandboxes.workers import SPARE_MEMORY_BYTES, SPARE_PROCESSES, StreamWorker, Worker
@@ -122,7 +122,7 @@ class DockerBackend:
         """See `Backend`."""
         image = self._images[language]
         served = [other for other, serving in self._images.items() if serving == image]
-        supervisor = ["--jail", "uid", "--work", "/work", "--warm", WARM, "--languages", ",".join(served)]
+        supervisor = ["--jail", "uid", "--work", WORK, "--warm", WARM, "--languages", ",".join(served)]
         return StreamWorker(_Container(connect(), image[1], supervisor, self._limits, self._runtime))
 
 
@@ -201,7 +201,7 @@ class _Container:
                         nano_cpus=int(min(_MOST_CORES, float(os.cpu_count() or 1)) * 1e9),
                         shm_size=64 << 20,
                         tmpfs={
-                            "/work": f"exec,nosuid,nodev,mode=0755,size={memory // 2},nr_inodes=50k",
+                            WORK: f"exec,nosuid,nodev,mode=0755,size={memory // 2},nr_inodes=50k",
                             "/tmp": "exec,nosuid,nodev,mode=1777,size=256m,nr_inodes=20k",
                             "/run": "nosuid,nodev,mode=0755,size=16m,nr_inodes=1k",
                         },

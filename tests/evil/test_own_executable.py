@@ -7,23 +7,26 @@ from dataclasses import replace
 import pytest
 
 from sandboxes import Status
+from sandboxes.payload import WORK
 
 NAMES = ("a.out", "test", "main.rs", "main.go", "p.a", "test.s")
-PATHS = ("/proc/self/exe", "/proc/self/mem", "/work/sealed/a.out", "/work/sealed/test")
+SEALED = f"{WORK}/sealed"
+"""Where finished executables lie."""
+PATHS = ("/proc/self/exe", "/proc/self/mem", f"{SEALED}/a.out", f"{SEALED}/test")
 REPLACES = {
     "cpp": (
         "\n".join(f'unlink("{name}"); rename("{name}", "x"); mkdir("{name}", 0);' for name in NAMES)
-        + '\nunlink("/work/sealed/a.out"); chmod("/work/sealed/a.out", 0777); chmod(".", 0);',
+        + f'\nunlink("{SEALED}/a.out"); chmod("{SEALED}/a.out", 0777); chmod(".", 0);',
         "#include <unistd.h>\n#include <stdio.h>\n#include <sys/stat.h>",
     ),
     "go": (
         "\n".join(f'os.Remove("{name}")\nos.WriteFile("{name}", []byte("x"), 0o755)' for name in NAMES)
-        + '\nos.Remove("/work/sealed/test")\nos.Chmod("/work/sealed/test", 0o777)\nos.Chmod(".", 0)',
+        + f'\nos.Remove("{SEALED}/test")\nos.Chmod("{SEALED}/test", 0o777)\nos.Chmod(".", 0)',
         'import "os"',
     ),
     "rust": (
         "\n".join(f'let _ = std::fs::remove_file("{name}");\nlet _ = std::fs::write("{name}", "x");' for name in NAMES)
-        + '\nlet _ = std::fs::remove_file("/work/sealed/test");\nlet _ = std::fs::remove_dir_all(".");',
+        + f'\nlet _ = std::fs::remove_file("{SEALED}/test");\nlet _ = std::fs::remove_dir_all(".");',
         "",
     ),
 }

@@ -15,6 +15,7 @@ import pytest
 
 from sandboxes import Program, SandboxError, SandboxUnavailable, open_sandbox
 from sandboxes.backends.docker import connect, image_name, owned_containers
+from sandboxes.payload import WORK
 
 PROGRAMS = [Program("python", f"import time\ntime.sleep(0.2)\nassert {number} % 3\n", 0) for number in range(30)]
 RIGHT = [bool(number % 3) for number in range(30)]
@@ -93,7 +94,7 @@ def test_a_killed_container_costs_no_verdict():
 
 def test_a_full_work_folder_costs_no_verdict():
     with _docker() as sandbox:
-        fill = ["sh", "-c", "head -c 3g /dev/zero > /work/filler; true"]
+        fill = ["sh", "-c", f"head -c 3g /dev/zero > {WORK}/filler; true"]
         for container, _ in owned_containers(connect(), of_this_process=True):
             container.exec_run(fill, user="0:0")
         verdicts = sandbox.run(PROGRAMS)
