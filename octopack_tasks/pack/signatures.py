@@ -237,9 +237,18 @@ class Spelling(ABC):
             for line in (f">>> {self.call(signature, case)}", self.value(case.result, signature.result))
         ]
 
-    @abstractmethod
     def tests(self, signature: Signature, cases: Sequence[Case]) -> str:
         """A test of the cases, as program text that runs it."""
+        spelled = [(case, self.call(signature, case), self.value(case.result, signature.result)) for case in cases]
+        return self.test_program(signature, [self.check(signature, *each) for each in spelled])
+
+    @abstractmethod
+    def check(self, signature: Signature, case: Case, call: str, expected: str) -> str:
+        """What tests one case, whose call and result are spelled already."""
+
+    @abstractmethod
+    def test_program(self, signature: Signature, checks: Sequence[str]) -> str:
+        """The program text around the checks."""
 
 
 def _quoted(text: str) -> str:
@@ -268,15 +277,14 @@ class _Python(Spelling):
     def list_of(self, items: Sequence[str], kind: Type) -> str:
         return f"[{', '.join(items)}]"
 
-    def tests(self, signature: Signature, cases: Sequence[Case]) -> str:
-        lines = []
-        for case in cases:
-            call, expected = self.call(signature, case), self.value(case.result, signature.result)
-            is_number = signature.result.name == "float"
-            test = f"abs({call} - {expected}) < {_TOLERANCE}" if is_number else f"{call} == {expected}"
-            lines.append(f"    assert {test}\n")
+    def check(self, signature: Signature, case: Case, call: str, expected: str) -> str:
+        is_number = signature.result.name == "float"
+        test = f"abs({call} - {expected}) < {_TOLERANCE}" if is_number else f"{call} == {expected}"
+        return f"    assert {test}\n"
+
+    def test_program(self, signature: Signature, checks: Sequence[str]) -> str:
         name = self.function(signature)
-        return f"\n\n\n\n\ndef check({name}):\n{''.join(lines)}\ncheck({name})"
+        return f"\n\n\n\n\ndef check({name}):\n{''.join(checks)}\ncheck({name})"
 
 
 class _Cpp(Spelling):
@@ -301,15 +309,14 @@ class _Cpp(Spelling):
     def list_of(self, items: Sequence[str], kind: Type) -> str:
         return f"{self.type(kind)}{{{', '.join(items)}}}"
 
-    def tests(self, signature: Signature, cases: Sequence[Case]) -> str:
-        lines = []
-        for case in cases:
-            call, expected = self.call(signature, case), self.value(case.result, signature.result)
-            is_number = signature.result.name == "float"
-            test = f"fabs({call} - {expected}) < {_TOLERANCE}" if is_number else f"{call} == {expected}"
-            # the second parentheses keep the commas of lists from the macro
-            lines.append(f"    assert (({test}));\n")
-        return f"#undef NDEBUG\n#include<assert.h>\nint main(){{\n{''.join(lines)}}}\n"
+    def check(self, signature: Signature, case: Case, call: str, expected: str) -> str:
+        is_number = signature.result.name == "float"
+        test = f"fabs({call} - {expected}) < {_TOLERANCE}" if is_number else f"{call} == {expected}"
+        # the second parentheses keep the commas of lists from the macro
+        return f"    assert (({test}));\n"
+
+    def test_program(self, signature: Signature, checks: Sequence[str]) -> str:
+        return f"#undef NDEBUG\n#include<assert.h>\nint main(){{\n{''.join(checks)}}}\n"
 
 
 class _JavaScript(Spelling):
@@ -335,19 +342,18 @@ class _JavaScript(Spelling):
     def list_of(self, items: Sequence[str], kind: Type) -> str:
         return f"[{', '.join(items)}]"
 
-    def tests(self, signature: Signature, cases: Sequence[Case]) -> str:
-        lines = []
-        for case in cases:
-            call, expected = self.call(signature, case), self.value(case.result, signature.result)
-            test = f"{call} === {expected}"
-            if signature.result.name == "float":
-                test = f"Math.abs({call} - {expected}) < {_TOLERANCE}"
-            elif signature.result.item is not None:
-                test = f"JSON.stringify({call}) === JSON.stringify({expected})"
-            lines.append(f"  console.assert({test})\n")
+    def check(self, signature: Signature, case: Case, call: str, expected: str) -> str:
+        test = f"{call} === {expected}"
+        if signature.result.name == "float":
+            test = f"Math.abs({call} - {expected}) < {_TOLERANCE}"
+        elif signature.result.item is not None:
+            test = f"JSON.stringify({call}) === JSON.stringify({expected})"
+        return f"  console.assert({test})\n"
+
+    def test_program(self, signature: Signature, checks: Sequence[str]) -> str:
         name = self.function(signature)
         test_name = f"test{name[:1].upper()}{name[1:]}"
-        return f"const {test_name} = () => {{\n{''.join(lines)}}}\n\n{test_name}()\n"
+        return f"const {test_name} = () => {{\n{''.join(checks)}}}\n\n{test_name}()\n"
 
 
 class _TypeScript(_JavaScript):
@@ -393,19 +399,19 @@ class _Java(Spelling):
         assert kind.item is not None
         return f"new ArrayList<{self._boxed(kind.item)}>(Arrays.asList({', '.join(items)}))"
 
-    def tests(self, signature: Signature, cases: Sequence[Case]) -> str:
-        lines = []
-        for case in cases:
-            call, expected = f"s.{self.call(signature, case)}", self.value(case.result, signature.result)
-            test = f"{call} == {expected}"
-            if signature.result.name == "float":
-                test = f"Math.abs({call} - {expected}) < {_TOLERANCE}"
-            elif signature.result.name in ("str", "list"):
-                test = f"{call}.equals({expected})"
-            lines.append(f"                {test}")
+    def check(self, signature: Signature, case: Case, call: str, expected: str) -> str:
+        call = f"s.{call}"
+        test = f"{call} == {expected}"
+        if signature.result.name == "float":
+            test = f"Math.abs({call} - {expected}) < {_TOLERANCE}"
+        elif signature.result.name in ("str", "list"):
+            test = f"{call}.equals({expected})"
+        return f"                {test}"
+
+    def test_program(self, signature: Signature, checks: Sequence[str]) -> str:
         return (
             "public class Main {\n    public static void main(String[] args) {\n        Solution s = new Solution();\n"
-            "        List<Boolean> correct = Arrays.asList(\n" + ",\n".join(lines) + "\n        );\n"
+            "        List<Boolean> correct = Arrays.asList(\n" + ",\n".join(checks) + "\n        );\n"
             "        if (correct.contains(false)) {\n            throw new AssertionError();\n        }\n    }\n}"
         )
 
@@ -434,18 +440,17 @@ class _Go(Spelling):
     def list_of(self, items: Sequence[str], kind: Type) -> str:
         return f"{self.type(kind)}{{{', '.join(items)}}}"
 
-    def tests(self, signature: Signature, cases: Sequence[Case]) -> str:
-        lines = []
-        for case in cases:
-            call, expected = self.call(signature, case), self.value(case.result, signature.result)
-            test = f"Equal({expected}, {call})"
-            if signature.result.name == "float":
-                test = f"InDelta({expected}, {call}, {_TOLERANCE})"
-            elif case.result == []:
-                test = f"Empty({call})"  # a nil slice is as good as an empty one
-            lines.append(f"    assert.{test}\n")
+    def check(self, signature: Signature, case: Case, call: str, expected: str) -> str:
+        test = f"Equal({expected}, {call})"
+        if signature.result.name == "float":
+            test = f"InDelta({expected}, {call}, {_TOLERANCE})"
+        elif case.result == []:
+            test = f"Empty({call})"  # a nil slice is as good as an empty one
+        return f"    assert.{test}\n"
+
+    def test_program(self, signature: Signature, checks: Sequence[str]) -> str:
         head = f"func Test{self.function(signature)}(t *testing.T) {{\n    assert := assert.New(t)\n"
-        return f"{head}{''.join(lines)}}}\n"
+        return f"{head}{''.join(checks)}}}\n"
 
 
 class _Rust(Spelling):
@@ -473,21 +478,20 @@ class _Rust(Spelling):
     def list_of(self, items: Sequence[str], kind: Type) -> str:
         return f"vec![{', '.join(items)}]"
 
-    def tests(self, signature: Signature, cases: Sequence[Case]) -> str:
-        lines = []
-        for case in cases:
-            call, expected = self.call(signature, case), self.value(case.result, signature.result)
-            test = f"assert_eq!({call}, {expected});"
-            if signature.result.name == "float":
-                test = f"assert!(({call} - ({expected})).abs() < {_TOLERANCE});"
-            elif case.result == []:
-                test = f"assert!({call}.is_empty());"  # an empty list has no type of its own
-            elif signature.result.name == "bool":
-                test = f"assert!({'' if case.result else '!'}{call});"
-            lines.append(f"        {test}\n")
+    def check(self, signature: Signature, case: Case, call: str, expected: str) -> str:
+        test = f"assert_eq!({call}, {expected});"
+        if signature.result.name == "float":
+            test = f"assert!(({call} - ({expected})).abs() < {_TOLERANCE});"
+        elif case.result == []:
+            test = f"assert!({call}.is_empty());"  # an empty list has no type of its own
+        elif signature.result.name == "bool":
+            test = f"assert!({'' if case.result else '!'}{call});"
+        return f"        {test}\n"
+
+    def test_program(self, signature: Signature, checks: Sequence[str]) -> str:
         return (
             "\n#[cfg(test)]\nmod tests {\n    use super::*;\n\n    #[test]\n"
-            f"    fn test_{self.function(signature)}() {{\n{''.join(lines)}    }}\n}}\n"
+            f"    fn test_{self.function(signature)}() {{\n{''.join(checks)}    }}\n}}\n"
         )
 
 
