@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,9 @@ _TITLES = {"cpp": "CPP"}
 _GO_SETUP = 'package main\n\nimport (\n    "testing"\n    "github.com/stretchr/testify/assert"\n)\n'
 _UNWRITTEN = "write the solution here"
 _UNDOCUMENTED = "Say here in a few sentences what the function returns."
+# They end a comment or a string, are escapes in one (Python, Java), or stand where rows are searched for a function.
+_BREAKS_PROMPTS = re.compile(r'"""|\'\'\'|/\*|\*/|\bdef |(?<!\\)(?:\\\\)*(\\[uUxN])')
+_BREAKS = "which ends or breaks the documentation in some language: say it in other words"
 
 _TEMPLATE = """\
 # One problem, declared once for all languages. The files beside this one hold its solution in each of them.
@@ -190,9 +194,11 @@ def read_problem(folder: Path, languages: Sequence[str] | None = None) -> Proble
     documentation = declared.get("documentation")
     if not isinstance(documentation, str) or not documentation.strip() or _UNDOCUMENTED in documentation:
         raise UserError(f"{file}: field `documentation` is not written yet")
-    for forbidden in ('"""', "/*", "*/", "'''"):
-        if forbidden in documentation:
-            raise UserError(f"{file}: field `documentation` holds {forbidden}, which ends a comment in some language")
+    examples = _cases(file, "examples", declared, signature)
+    shown = "\n".join(SPELLINGS["python"].examples(signature, examples))
+    for field, told in (("documentation", documentation), ("examples", shown)):
+        if found := _BREAKS_PROMPTS.search(told):
+            raise UserError(f"{file}: field `{field}` holds `{found[1] or found[0]}`, {_BREAKS}")
     tests = _cases(file, "tests", declared, signature)
     if not tests:
         raise UserError(f"{file}: field `tests` is empty: write calls of {signature.name}, one a line")
@@ -205,7 +211,7 @@ def read_problem(folder: Path, languages: Sequence[str] | None = None) -> Proble
         folder=folder,
         signature=signature,
         documentation=tuple(line.strip() for line in documentation.strip().split("\n")),
-        examples=_cases(file, "examples", declared, signature),
+        examples=examples,
         tests=tests,
         solutions={language: _solution(folder, language, SPELLINGS[language], signature) for language in chosen},
         kind=_kind(folder / BUG_FILE),
@@ -334,7 +340,8 @@ def _solution(folder: Path, language: str, spelling: Spelling, signature: Signat
 def _divided(file: Path, head: str) -> tuple[str, str]:
     """What a file of code says up to the head of the function, and after it."""
     try:
-        code = file.read_text(encoding="utf-8").replace("\r\n", "\n")
+        # -sig: some editors begin a file with a byte order mark, which compilers may not take
+        code = file.read_text(encoding="utf-8-sig").replace("\r\n", "\n")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{file} cannot be read: {error}") from None
     before, found, after = f"\n{code}".partition(f"\n{head}")

@@ -19,14 +19,21 @@ _LARGEST = 2**31 - 1
 """Java's `int`, Rust's `i32` and C++'s `int` hold no more."""
 _TOLERANCE = "1e-6"
 """How far the result of a right solution may be from the expected number."""
-# Names that some of the languages do not allow; the compilers would say so in words about other things.
+# Names that some of the languages do not allow (`string` and `vector`: as C++ programs begin with `using namespace
+# std`); the compilers would say so in words about other things.
 _RESERVED = frozenset(
     """
-    auto bool boolean break byte case catch char class const continue def default delete do double else enum false
-    float fn for func function go goto if impl import in int interface let long loop map match mod mut new null
-    operator package private public range ref return self short signed static string struct super switch template this
-    throw true try type typeof union unsafe unsigned use using var void where while with yield and or not pass lambda
-    from global is None True False except raise del elif async await final main
+    abstract alignas alignof and and_eq arguments as asm assert async auto await become bitand bitor bool boolean
+    box break byte case catch chan char char16_t char32_t char8_t class co_await co_return co_yield compl concept
+    const const_cast consteval constexpr constinit continue crate debugger decltype def default defer del delete do
+    double dyn dynamic_cast elif else enum errno eval except explicit export extends extern fallthrough false final
+    finally float fn for friend from func function global go goto if impl implements import in inline instanceof
+    int interface is lambda let long loop macro main map match mod move mut mutable namespace native new noexcept
+    nonlocal not not_eq null nullptr operator or or_eq override package pass priv private protected pub public raise
+    range ref register reinterpret_cast requires return select self short signed sizeof static static_assert
+    static_cast strictfp string struct super switch synchronized template this thread_local throw throws trait
+    transient true try type typedef typeid typename typeof union unsafe unsigned unsized use using var vector
+    virtual void volatile wchar_t where while with xor xor_eq yield
     """.split()  # noqa: SIM905 - words read better without quotes
 )
 
@@ -50,6 +57,11 @@ class Type:
         if self.name == "float":
             return isinstance(value, (int, float)) and not isinstance(value, bool)
         return type(value).__name__ == self.name
+
+    @property
+    def is_list_of_floats(self) -> bool:
+        """Whether it is a list, of lists or not, of numbers that are only equal within a tolerance."""
+        return self.item is not None and (self.item.name == "float" or self.item.is_list_of_floats)
 
     def __str__(self) -> str:
         return self.name if self.item is None else f"list[{self.item}]"
@@ -87,13 +99,16 @@ class Signature:
         if given.vararg or given.kwarg or given.kwonlyargs or given.posonlyargs or given.defaults or not given.args:
             raise UserError(f"{form}, with at least one parameter and no defaults; not {text!r}")
         parameters = tuple((argument.arg, _type(argument.annotation, text)) for argument in given.args)
-        for name in (function.name, *(name for name, _ in parameters)):
+        names = [function.name, *(name for name, _ in parameters)]
+        for name in names:
             if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name) or name in _RESERVED:
                 raise UserError(
                     f"{name!r} in {text!r} is no name for all languages: it must be in snake_case and no reserved word"
                 )
-        if len({name for name, _ in parameters} | {function.name}) <= len(parameters):
-            raise UserError(f"two things have the same name in {text!r}")
+        if function.name == "check":
+            raise UserError(f"the function in {text!r} cannot be called 'check': Python's tests are")
+        if len({entry_point_in("js", name) for name in names}) < len(names):  # x1 and x_1 are both x1 there
+            raise UserError(f"two things have the same name in {text!r}, in some language at least")
         return cls(function.name, parameters, _type(function.returns, text))
 
     def __str__(self) -> str:
@@ -179,11 +194,14 @@ class Spelling(ABC):
         name: The language.
         types: Its names of the scalar types.
         unwritten: What stands in place of a solution that is not written yet.
+        is_near: What compares lists of floats, as a part of the test program. No function of a signature has its
+            name, as that is not how the language spells names in snake_case.
     """
 
     name: ClassVar[str]
     types: ClassVar[dict[str, str]] = {}
     unwritten: ClassVar[str] = "    // write the solution here\n}\n"
+    is_near: ClassVar[str]
 
     def function(self, signature: Signature) -> str:
         """The function's name."""
@@ -250,6 +268,10 @@ class Spelling(ABC):
     def test_program(self, signature: Signature, checks: Sequence[str]) -> str:
         """The program text around the checks."""
 
+    def comparison(self, signature: Signature) -> str:
+        """What the test program needs to compare results."""
+        return self.is_near if signature.result.is_list_of_floats else ""
+
 
 def _quoted(text: str) -> str:
     for character, escaped in (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\t", "\\t"), ("\r", "\\r")):
@@ -260,6 +282,14 @@ def _quoted(text: str) -> str:
 class _Python(Spelling):
     name = "python"
     unwritten = "    pass  # write the solution here\n"
+    is_near = f"""\
+def isNear(found, expected):
+    if isinstance(expected, list):
+        return len(found) == len(expected) and all(map(isNear, found, expected))
+    return abs(found - expected) < {_TOLERANCE}
+
+
+"""
 
     def type(self, kind: Type) -> str:
         return str(kind)
@@ -278,18 +308,31 @@ class _Python(Spelling):
         return f"[{', '.join(items)}]"
 
     def check(self, signature: Signature, case: Case, call: str, expected: str) -> str:
-        is_number = signature.result.name == "float"
-        test = f"abs({call} - {expected}) < {_TOLERANCE}" if is_number else f"{call} == {expected}"
+        test = f"{call} == {expected}"
+        if signature.result.name == "float":
+            test = f"abs({call} - {expected}) < {_TOLERANCE}"
+        elif signature.result.is_list_of_floats:
+            test = f"isNear({call}, {expected})"
         return f"    assert {test}\n"
 
     def test_program(self, signature: Signature, checks: Sequence[str]) -> str:
         name = self.function(signature)
-        return f"\n\n\n\n\ndef check({name}):\n{''.join(checks)}\ncheck({name})"
+        return f"\n\n\n\n\n{self.comparison(signature)}def check({name}):\n{''.join(checks)}\ncheck({name})"
 
 
 class _Cpp(Spelling):
     name = "cpp"
     types: ClassVar = {"int": "int", "float": "double", "str": "string", "bool": "bool"}
+    is_near = f"""\
+bool isNear(double found, double expected){{
+    return fabs(found - expected) < {_TOLERANCE};
+}}
+template<class T> bool isNear(const vector<T>& found, const vector<T>& expected){{
+    for (size_t i = 0; i < found.size() && i < expected.size(); i++)
+        if (!isNear(found[i], expected[i])) return false;
+    return found.size() == expected.size();
+}}
+"""
 
     def type(self, kind: Type) -> str:
         return self.types[kind.name] if kind.item is None else f"vector<{self.type(kind.item)}>"
@@ -310,21 +353,38 @@ class _Cpp(Spelling):
         return f"{self.type(kind)}{{{', '.join(items)}}}"
 
     def check(self, signature: Signature, case: Case, call: str, expected: str) -> str:
-        is_number = signature.result.name == "float"
-        test = f"fabs({call} - {expected}) < {_TOLERANCE}" if is_number else f"{call} == {expected}"
+        test = f"{call} == {expected}"
+        if signature.result.name == "float":
+            test = f"fabs({call} - {expected}) < {_TOLERANCE}"
+        elif signature.result.is_list_of_floats:
+            test = f"isNear({call}, {expected})"
         # the second parentheses keep the commas of lists from the macro
         return f"    assert (({test}));\n"
 
     def test_program(self, signature: Signature, checks: Sequence[str]) -> str:
-        return f"#undef NDEBUG\n#include<assert.h>\nint main(){{\n{''.join(checks)}}}\n"
+        body = f"int main(){{\n{''.join(checks)}}}\n"
+        return f"#undef NDEBUG\n#include<assert.h>\n{self.comparison(signature)}{body}"
 
 
 class _JavaScript(Spelling):
     name = "js"
     unwritten = "  // write the solution here\n}\n\n"
+    is_near = f"""\
+function is_near(found, expected) {{
+  if (Array.isArray(expected)) {{
+    return found.length === expected.length && expected.every((value, i) => is_near(found[i], value))
+  }}
+  return Math.abs(found - expected) < {_TOLERANCE}
+}}
+
+"""
 
     def parameter(self, name: str) -> str:
         return entry_point_in("js", name)
+
+    def value(self, value: Value, kind: Type) -> str:
+        # older versions end a line, and so a string, at these
+        return super().value(value, kind).replace("\u2028", r"\u2028").replace("\u2029", r"\u2029")
 
     def type(self, kind: Type) -> str:
         return ""
@@ -346,6 +406,8 @@ class _JavaScript(Spelling):
         test = f"{call} === {expected}"
         if signature.result.name == "float":
             test = f"Math.abs({call} - {expected}) < {_TOLERANCE}"
+        elif signature.result.is_list_of_floats:
+            test = f"is_near({call}, {expected})"
         elif signature.result.item is not None:
             test = f"JSON.stringify({call}) === JSON.stringify({expected})"
         return f"  console.assert({test})\n"
@@ -353,12 +415,13 @@ class _JavaScript(Spelling):
     def test_program(self, signature: Signature, checks: Sequence[str]) -> str:
         name = self.function(signature)
         test_name = f"test{name[:1].upper()}{name[1:]}"
-        return f"const {test_name} = () => {{\n{''.join(checks)}}}\n\n{test_name}()\n"
+        return f"{self.comparison(signature)}const {test_name} = () => {{\n{''.join(checks)}}}\n\n{test_name}()\n"
 
 
 class _TypeScript(_JavaScript):
     name = "typescript"
     types: ClassVar[dict[str, str]] = {"int": "number", "float": "number", "str": "string", "bool": "boolean"}
+    is_near = _JavaScript.is_near.replace("(found, expected)", "(found: any, expected: any): boolean", 1)
 
     def type(self, kind: Type) -> str:
         return self.types[kind.name] if kind.item is None else f"{self.type(kind.item)}[]"
@@ -372,6 +435,20 @@ class _Java(Spelling):
     name = "java"
     types: ClassVar = {"int": "int", "float": "double", "str": "String", "bool": "boolean"}
     unwritten = "        // write the solution here\n    }\n}"
+    is_near = f"""\
+    static boolean isNear(Object found, Object expected) {{
+        if (!(expected instanceof List)) {{
+            return Math.abs((Double) found - (Double) expected) < {_TOLERANCE};
+        }}
+        List<?> some = (List<?>) found, others = (List<?>) expected;
+        boolean isNear = some.size() == others.size();
+        for (int i = 0; isNear && i < some.size(); i++) {{
+            isNear = isNear(some.get(i), others.get(i));
+        }}
+        return isNear;
+    }}
+
+"""
     _boxes: ClassVar = {"int": "Integer", "float": "Double", "str": "String", "bool": "Boolean"}
 
     def parameter(self, name: str) -> str:
@@ -404,13 +481,16 @@ class _Java(Spelling):
         test = f"{call} == {expected}"
         if signature.result.name == "float":
             test = f"Math.abs({call} - {expected}) < {_TOLERANCE}"
+        elif signature.result.is_list_of_floats:
+            test = f"isNear({call}, {expected})"
         elif signature.result.name in ("str", "list"):
             test = f"{call}.equals({expected})"
         return f"                {test}"
 
     def test_program(self, signature: Signature, checks: Sequence[str]) -> str:
         return (
-            "public class Main {\n    public static void main(String[] args) {\n        Solution s = new Solution();\n"
+            f"public class Main {{\n{self.comparison(signature)}"
+            "    public static void main(String[] args) {\n        Solution s = new Solution();\n"
             "        List<Boolean> correct = Arrays.asList(\n" + ",\n".join(checks) + "\n        );\n"
             "        if (correct.contains(false)) {\n            throw new AssertionError();\n        }\n    }\n}"
         )
@@ -420,6 +500,26 @@ class _Go(Spelling):
     name = "go"
     types: ClassVar = {"int": "int", "float": "float64", "str": "string", "bool": "bool"}
     unwritten = "    // write the solution here\n}\n\n"
+    is_near = f"""
+func isNear(found, expected float64) bool {{
+    return found-expected < {_TOLERANCE} && expected-found < {_TOLERANCE}
+}}
+"""
+    _are_same = """
+func areSame[T any](found, expected []T, isSame func(T, T) bool) bool {
+    for i := 0; i < len(found) && i < len(expected); i++ {
+        if !isSame(found[i], expected[i]) {
+            return false
+        }
+    }
+    return len(found) == len(expected)
+}
+"""
+    _is_equal = """
+func isEqual[T comparable](found, expected T) bool {
+    return found == expected
+}
+"""
 
     def parameter(self, name: str) -> str:
         return entry_point_in("js", name)
@@ -446,16 +546,51 @@ class _Go(Spelling):
             test = f"InDelta({expected}, {call}, {_TOLERANCE})"
         elif case.result == []:
             test = f"Empty({call})"  # a nil slice is as good as an empty one
+        elif self._is_walked(signature.result):
+            assert signature.result.item is not None
+            test = f"True(areSame({call}, {expected}, {self._same(signature.result.item)}))"
         return f"    assert.{test}\n"
+
+    def _is_walked(self, kind: Type) -> bool:
+        """Whether lists are compared item by item: a nil slice may stand in them, or numbers."""
+        return kind.is_list_of_floats or (kind.item is not None and kind.item.item is not None)
+
+    def _same(self, kind: Type) -> str:
+        """The function that compares two values."""
+        if kind.item is not None:
+            return f"func(a, b {self.type(kind)}) bool {{ return areSame(a, b, {self._same(kind.item)}) }}"
+        return "isNear" if kind.name == "float" else f"isEqual[{self.type(kind)}]"
+
+    def comparison(self, signature: Signature) -> str:
+        near = super().comparison(signature)
+        return self._are_same + (near or self._is_equal) if self._is_walked(signature.result) else ""
 
     def test_program(self, signature: Signature, checks: Sequence[str]) -> str:
         head = f"func Test{self.function(signature)}(t *testing.T) {{\n    assert := assert.New(t)\n"
-        return f"{head}{''.join(checks)}}}\n"
+        return f"{head}{''.join(checks)}}}\n{self.comparison(signature)}"
 
 
 class _Rust(Spelling):
     name = "rust"
     types: ClassVar = {"int": "i32", "float": "f64", "str": "String", "bool": "bool"}
+    is_near = f"""\
+    trait IsNear {{
+        fn is_near(&self, expected: &Self) -> bool;
+    }}
+
+    impl IsNear for f64 {{
+        fn is_near(&self, expected: &Self) -> bool {{
+            (self - expected).abs() < {_TOLERANCE}
+        }}
+    }}
+
+    impl<T: IsNear> IsNear for Vec<T> {{
+        fn is_near(&self, expected: &Self) -> bool {{
+            self.len() == expected.len() && self.iter().zip(expected).all(|(a, b)| a.is_near(b))
+        }}
+    }}
+
+"""
 
     def type(self, kind: Type) -> str:
         return self.types[kind.name] if kind.item is None else f"Vec<{self.type(kind.item)}>"
@@ -486,11 +621,16 @@ class _Rust(Spelling):
             test = f"assert!({call}.is_empty());"  # an empty list has no type of its own
         elif signature.result.name == "bool":
             test = f"assert!({'' if case.result else '!'}{call});"
+        elif signature.result.is_list_of_floats:
+            test = f"assert!({call}.is_near(&{expected}));"
+        elif signature.result.item is not None and signature.result.item.item is not None:
+            # else the type of an empty list in it may be unknown
+            test = f"assert_eq!({call}, {expected} as {self._parameter_type(signature.result)});"
         return f"        {test}\n"
 
     def test_program(self, signature: Signature, checks: Sequence[str]) -> str:
         return (
-            "\n#[cfg(test)]\nmod tests {\n    use super::*;\n\n    #[test]\n"
+            f"\n#[cfg(test)]\nmod tests {{\n    use super::*;\n\n{self.comparison(signature)}    #[test]\n"
             f"    fn test_{self.function(signature)}() {{\n{''.join(checks)}    }}\n}}\n"
         )
 

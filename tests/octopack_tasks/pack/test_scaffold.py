@@ -19,7 +19,7 @@ from octopack_tasks.pack.scaffold import new_problem, read_problem, solution_fil
 from octopack_tasks.pack.signatures import SPELLINGS, Case, Signature
 from octopack_tasks.pack.sources import BugKind
 from octopack_tasks.pack.symptoms import Symptom
-from sandboxes import open_sandbox
+from sandboxes import Program, open_sandbox
 
 SIGNATURE = "heavy_parcels(parcel_weights: list[int], limit: int) -> list[int]"
 BODIES = {
@@ -153,7 +153,9 @@ def test_new_keeps_what_is_there(tmp_path: Path) -> None:
         ("problem.yaml", "heavy_parcels([], 3) == []", "light([], 3) == []", "a case reads heavy_parcels"),
         ("problem.yaml", "tests:", "toasts:", "field `tests` is empty"),
         ("problem.yaml", "documentation:", "docs:", "field `documentation` is not written yet"),
-        ("problem.yaml", "{name} keeps", "*/ keeps", "ends a comment"),
+        ("problem.yaml", "{name} keeps", "*/ keeps", r"`documentation` holds `\*/`, which ends or breaks"),
+        ("problem.yaml", "{name} keeps", "By def it keeps", "`documentation` holds `def `"),
+        ("problem.yaml", "{name} keeps", r"C:\users keeps", r"`documentation` holds `\\u`"),
         ("problem.yaml", "signature:", "signature: [", "cannot be read"),
         ("solution.py", "limit: int", "limit", "must begin the function"),
         ("solution.py", "    return heavy", "    # write the solution here", "is not written yet"),
@@ -209,7 +211,13 @@ def test_rows_are_written_whole_or_not_at_all(declared: Callable[..., Path], tmp
         ("f(x: dict[str, int]) -> int", "the types that every language has"),
         ("countVowels(x: str) -> int", "must be in snake_case"),
         ("f(func: int) -> int", "no reserved word"),
+        ("f(trait: int) -> int", "no reserved word"),  # Rust
+        ("f(register: int) -> int", "no reserved word"),  # C++
+        ("f(arguments: int) -> int", "no reserved word"),  # TypeScript
+        ("f(string: str) -> str", "no reserved word"),  # C++, with `using namespace std`
+        ("check(x: int) -> int", "cannot be called 'check'"),  # Python's tests
         ("f(f: int) -> int", "two things have the same name"),
+        ("f(x_1: int, x1: int) -> int", "two things have the same name"),  # JavaScript
         ("f(x: " + "list[" * 5000 + "int" + "]" * 5000 + ") -> int", "a signature reads"),
         ("f(x: int) -> int: import os\ndef g()", "a signature reads"),
     ],
@@ -217,6 +225,84 @@ def test_rows_are_written_whole_or_not_at_all(declared: Callable[..., Path], tmp
 def test_signatures_that_do_not_fit_all_languages(text: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         Signature.parse(text)
+
+
+def test_examples_cannot_end_the_documentation(tmp_path: Path) -> None:
+    new_problem("shout(text: str) -> str", tmp_path, ["python"])
+    folder = tmp_path / "shout"
+    (folder / "solution.py").write_text("def shout(text: str) -> str:\n    return text.upper()\n")
+
+    def examples_are(calls: str) -> None:
+        about = {"signature": "shout(text: str) -> str", "documentation": "Shout.", "tests": "shout('a') == 'A'"}
+        (folder / "problem.yaml").write_text(yaml.safe_dump(about | {"examples": calls}))
+
+    examples_are(r"""shout("\\\\u \"\"\" ü") == "\\\\U \"\"\" Ü" """)
+    assert read_problem(folder).row("python")["docstring"].startswith("Shout.")
+    for example in ("shout('*/') == '*/'", "shout('x') == '/*'", "shout(\"'''\") == ''"):
+        examples_are(example)
+        with pytest.raises(UserError, match="field `examples` holds"):
+            read_problem(folder)
+
+
+def test_a_byte_order_mark_is_no_code(declared: Callable[..., Path]) -> None:
+    folder = declared(["js"])
+    code = (folder / "solution.js").read_text()
+    (folder / "solution.js").write_text(code, encoding="utf-8-sig", newline="\r\n")
+    solution = read_problem(folder).solutions["js"]
+    assert solution.declaration + solution.right == "\n" + code
+
+
+UNCHANGED = {
+    "python": "    return x\n",
+    "cpp": "    return x;\n}\n",
+    "js": "  return x\n}\n",
+    "typescript": "  return x\n}\n",
+    "java": "        return x;\n    }\n}",
+    "go": "    if len(x) == 1 && len(x[0]) == 0 {\n        x[0] = nil\n    }\n    return x\n}\n",
+    "rust": "    x.into_iter().map(|xs| xs.into_iter().map(|each| each.into()).collect()).collect()\n}\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "right", "wrong"),
+    [
+        (
+            "list[list[float]]",
+            ["f([[0.1], [], [2]]) == [[0.1000000001], [], [2]]", "f([[]]) == [[]]", "f([]) == []"],
+            ["f([[0.1]]) == [[0.1001]]", "f([[0.1, 0.1]]) == [[0.1]]"],
+        ),
+        (
+            "list[list[str]]",
+            [
+                'f([["a \\u2028", "b"], [], ["\\\\"]]) == [["a \\u2028", "b"], [], ["\\\\"]]',
+                "f([[]]) == [[]]",
+                "f([]) == []",
+            ],
+            ["f([[]]) == [[], []]"],
+        ),
+    ],
+)
+def test_lists_are_compared_item_by_item_in_every_language(
+    kind: str, right: list[str], wrong: list[str], tmp_path: Path
+) -> None:
+    signature = f"f(x: {kind}) -> {kind}"
+    new_problem(signature, tmp_path)
+    for language, body in UNCHANGED.items():
+        file = tmp_path / "f" / solution_file(language)
+        file.write_text(file.read_text().replace(SPELLINGS[language].unwritten, body))
+    programs, expected = [], []
+    for tests in ("\n".join(right), *wrong):
+        about = {"signature": signature, "documentation": "Return it.", "tests": tests}
+        (tmp_path / "f" / "problem.yaml").write_text(yaml.safe_dump(about))
+        for language, problem in read_problem(tmp_path / "f").problems().items():
+            assembled = LANGUAGES[language].assemble(problem.declaration + problem.canonical_solution, problem)
+            programs.append(Program(language, assembled.source, assembled.test_offset))
+            expected.append((language, tests, tests not in wrong))
+    with open_sandbox(languages=tuple(UNCHANGED)) as sandbox:
+        verdicts = sandbox.run(programs)
+    passed = [(*each[:2], verdict.passed) for each, verdict in zip(expected, verdicts, strict=True)]
+    assert passed == expected, [verdict.stderr for verdict in verdicts]
+    assert {verdict.status.value for verdict in verdicts} == {"passed", "failed"}  # no comparison is a compile error
 
 
 def test_values_are_spelled_in_every_language() -> None:
