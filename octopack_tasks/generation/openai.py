@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
+import math
 import os
 import queue
 import random
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -20,8 +21,14 @@ from octopack_tasks.generation.backends import Closing
 from octopack_tasks.generation.protocol import Backend, Completion, Finish, Request, Sampling
 from octopack_tasks.generation.stopping import Watch
 
+logger = logging.getLogger("octopack")
+
 _RETRIED = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
 _LONGEST_PAUSE = 60.0
+_LONGEST_ASKED_PAUSE = 24 * 3600.0
+"""A server that asks for a longer one is asked again after a day."""
+_BROKEN_OFF = frozenset({"abort", "aborted", "error", "cancelled"})
+"""Ends of an answer that are the server's, not the model's: what has come is a part of an answer."""
 
 
 def open_model(
@@ -58,14 +65,22 @@ def open_model(
         UserError: There is no such server, it refuses the key, or does not have the model.
     """
     where = base_url or os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1"
+    _require("extra_body", extra_body, 'a JSON object, such as {"top_k": 20}', isinstance(extra_body or {}, Mapping))
     extra = dict(extra_body or {})
     if sampling.top_k and "top_k" not in extra:
         raise UserError(
             f"OpenAI's interface has no top_k; if the server takes it: --model-args 'extra_body={{\"top_k\": "
             f"{sampling.top_k}}}'"
         )
-    if concurrency < 1:
-        raise UserError(f"--model-args concurrency must be 1 or more, not {concurrency}")
+    _require("concurrency", concurrency, "a whole number above 0", isinstance(concurrency, int) and concurrency > 0)
+    _require("max_retries", max_retries, "a whole number from 0", isinstance(max_retries, int) and max_retries >= 0)
+    _require("timeout", timeout, "a number above 0", _is_number(timeout) and timeout > 0)
+    _require("first_pause", first_pause, "a number from 0", _is_number(first_pause) and first_pause >= 0)
+    if requests_per_minute is not None:
+        is_pace = _is_number(requests_per_minute) and requests_per_minute > 0
+        _require("requests_per_minute", requests_per_minute, "a number above 0", is_pace)
+    for name, value in (("stream", stream), ("seeds", seeds)):
+        _require(name, value, "true or false", isinstance(value, bool))
     server = _Server(
         base_url=str(where).rstrip("/"),
         api_key=str(api_key or os.environ.get("OPENAI_API_KEY") or ""),
@@ -79,6 +94,15 @@ def open_model(
     return backend
 
 
+def _require(name: str, value: Any, wanted: str, is_so: bool) -> None:
+    if not is_so:
+        raise UserError(f"--model-args {name} must be {wanted}, not {value!r}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
 class _Pace:
     """Lets requests begin no faster than so many a minute."""
 
@@ -87,12 +111,13 @@ class _Pace:
         self._lock = threading.Lock()
         self._next = 0.0
 
-    def wait(self) -> None:
+    def wait(self, stopped: threading.Event) -> None:
+        """Wait for one's turn, or until everything is stopped."""
         with self._lock:
             now = time.monotonic()
             begin = max(now, self._next)
             self._next = begin + self._gap
-        time.sleep(begin - now)
+        stopped.wait(begin - now)
 
     def hold(self, seconds: float) -> None:
         """Nobody begins for so long: the server asked for it."""
@@ -154,7 +179,7 @@ class _Server:
         if answer.status_code in (401, 403):
             raise UserError(f"{self.base_url} refuses the key ({answer.status_code}); set OPENAI_API_KEY")
         try:
-            names = [entry["id"] for entry in answer.json()["data"]]
+            names = [str(entry["id"]) for entry in answer.json()["data"]]
         except (ValueError, KeyError, TypeError):  # not every server lists its models
             return
         if answer.ok and names and model not in names:
@@ -170,7 +195,9 @@ class _Server:
         pause = self.first_pause
         for attempt in range(self.max_retries + 1):
             watch.text = ""
-            self.pace.wait()
+            self.pace.wait(self.stopped)
+            if self.stopped.is_set():
+                raise _Interrupted("it is not waited for any more")
             try:
                 return self._attempt(path, body, watch)
             except _Refused as refusal:
@@ -181,6 +208,8 @@ class _Server:
                 reason, asked = str(error), None
             if attempt < self.max_retries:
                 if asked is not None:
+                    if asked > _LONGEST_PAUSE:
+                        logger.warning("%s asks for a pause of %.0f seconds (%s)", self.base_url, asked, reason[:200])
                     self.pace.hold(asked)
                 # Not all at once again: half of the pause is random.
                 if self.stopped.wait(min(pause, _LONGEST_PAUSE) * (0.5 + random.random() / 2)):
@@ -233,15 +262,18 @@ def _refusal(answer: Any) -> _Refused:
 
 def _seconds(retry_after: str) -> float | None:
     """A `Retry-After` header: seconds, or a date."""
+    seconds = math.nan
     with contextlib.suppress(ValueError):
-        return max(0.0, float(retry_after))
-    with contextlib.suppress(ValueError, TypeError):
-        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
-    return None
+        seconds = float(retry_after)
+    with contextlib.suppress(ValueError, TypeError, OverflowError):
+        seconds = parsedate_to_datetime(retry_after).timestamp() - time.time()
+    return None if math.isnan(seconds) else min(max(0.0, seconds), _LONGEST_ASKED_PAUSE)
 
 
 def _streamed(answer: Any, watch: Watch) -> tuple[str, int | None, Finish]:
     """Read server-sent events until the answer is complete; leaving then tells the server to stop."""
+    if "json" in answer.headers.get("Content-Type", ""):  # a server that cannot stream
+        return _whole(answer, watch)
     tokens: int | None = None
     pieces = 0
     finish: Finish | None = None
@@ -252,45 +284,64 @@ def _streamed(answer: Any, watch: Watch) -> tuple[str, int | None, Finish]:
         data = line[5:].strip()
         if data == b"[DONE]":
             break
-        try:
-            event = json.loads(data)
-        except ValueError:
-            raise _Interrupted("the server sent what is not JSON") from None
-        if event.get("error"):
-            raise _Interrupted(str(event["error"])[:300])
-        tokens = (event.get("usage") or {}).get("completion_tokens", tokens)
-        for choice in event.get("choices") or ():
-            piece = _text(choice, "delta")
-            pieces += bool(piece)
-            if watch.add(piece):
-                return watch.text, pieces, Finish.COMPLETE
-            finish = _finish(choice, finish)
+        said = _said(data, "delta")
+        tokens = tokens if said.tokens is None else said.tokens
+        pieces += bool(said.text)
+        if watch.add(said.text):
+            return watch.text, pieces, Finish.COMPLETE
+        finish = said.finish or finish
     if finish is None:
         raise _Interrupted("the stream ended before the completion did")  # a part of an answer is none
     return watch.text, tokens if tokens is not None else pieces, finish
 
 
 def _whole(answer: Any, watch: Watch) -> tuple[str, int | None, Finish]:
+    said = _said(answer.content, "message")
+    if not said.has_choice:
+        raise _Interrupted("the server's answer holds no completion")
+    watch.add(said.text)
+    return said.text, said.tokens, said.finish or Finish.END
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What an answer, or an event of a streamed one, says.
+
+    Attributes:
+        has_choice: Whether there is any completion in it.
+        text: The text of the completion that it brings.
+        finish: Why the completion ends; None where it does not say so.
+        tokens: How many tokens the completion has; None where it does not say so.
+    """
+
+    has_choice: bool
+    text: str
+    finish: Finish | None
+    tokens: int | None
+
+
+def _said(data: bytes, chat_field: str) -> _Said:
+    """Read a JSON text of the server.
+
+    Raises:
+        _Interrupted: It reports a fault, or is not what OpenAI's interface has.
+    """
     try:
-        content = answer.json()
-        choice = content["choices"][0]
-        text = _text(choice, "message")
-    except (ValueError, LookupError, TypeError) as error:
-        raise _Interrupted(f"the server's answer makes no sense ({error!r})") from None
-    watch.add(text)
-    return text, (content.get("usage") or {}).get("completion_tokens"), _finish(choice, None) or Finish.END
-
-
-def _text(choice: Mapping[str, Any], chat_field: str) -> str:
-    said = choice["text"] if "text" in choice else (choice.get(chat_field) or {}).get("content")
-    return said or ""
-
-
-def _finish(choice: Mapping[str, Any], before: Finish | None) -> Finish | None:
-    reason = choice.get("finish_reason")
-    if reason is None:
-        return before
-    return Finish.LENGTH if reason == "length" else Finish.END
+        content = json.loads(data)
+        error, choices, usage = content.get("error"), content.get("choices") or [], content.get("usage") or {}
+        choice = choices[0] if choices else {}
+        text = choice["text"] if "text" in choice else (choice.get(chat_field) or {}).get("content")
+        reason, tokens = choice.get("finish_reason"), usage.get("completion_tokens")
+    except (ValueError, LookupError, TypeError, AttributeError) as fault:
+        raise _Interrupted(f"the server's answer makes no sense ({fault!r})") from None
+    if error:
+        raise _Interrupted(str(error)[:300])
+    if not isinstance(text or "", str) or not isinstance(reason or "", str) or not isinstance(tokens or 0, int):
+        raise _Interrupted(f"the server's answer makes no sense ({data[:200]!r})")
+    if reason in _BROKEN_OFF:
+        raise _Interrupted(f"the server broke off the completion ({reason})")
+    finish = None if reason is None else Finish.LENGTH if reason == "length" else Finish.END
+    return _Said(bool(choices), text or "", finish, tokens)
 
 
 class OpenAI(Closing):
@@ -329,21 +380,28 @@ class OpenAI(Closing):
     def generate(self, requests: Iterable[Request]) -> Iterator[Completion]:
         """See `Backend`."""
         wanted = ((request, sample) for request in requests for sample in request.samples)
+        waiting: queue.SimpleQueue[tuple[Request, int] | None] = queue.SimpleQueue()
         done: queue.SimpleQueue[Completion | BaseException] = queue.SimpleQueue()
 
-        def ask(request: Request, sample: int) -> None:
-            try:
-                done.put(self._ask(request, sample))
-            except BaseException as error:  # it is raised again where completions are waited for
-                done.put(error)
+        left = threading.Event()
 
-        running = 0
-        threads = ThreadPoolExecutor(self._concurrency, thread_name_prefix="openai")
+        def work() -> None:
+            while (item := waiting.get()) is not None and not left.is_set():
+                try:
+                    done.put(self._ask(*item))
+                except BaseException as error:  # it is raised again where completions are waited for
+                    done.put(error)
+
+        running = threads = 0
         try:
             while True:
                 while running < 2 * self._concurrency and (following := next(wanted, None)):
-                    threads.submit(ask, *following)
+                    waiting.put(following)
                     running += 1
+                    if threads < min(running, self._concurrency):
+                        # Of the kind that does not keep a process alive: who leaves does not wait for a slow server.
+                        threading.Thread(target=work, name=f"openai-{threads}", daemon=True).start()
+                        threads += 1
                 if not running:
                     return
                 answer = done.get()
@@ -352,7 +410,9 @@ class OpenAI(Closing):
                     raise answer
                 yield answer
         finally:
-            threads.shutdown(wait=False, cancel_futures=True)
+            left.set()
+            for _ in range(threads):
+                waiting.put(None)
 
     def close(self) -> None:
         """See `Backend`: what is still in flight is not tried again."""

@@ -90,7 +90,15 @@ def test_every_sample_has_a_seed_of_its_own() -> None:
         ({"name": "vlm"}, "unknown backend 'vlm'; there are: vllm"),
         ({"name": "replay", "options": {"speed": 3}}, "does not take these options"),
         ({"name": "transformers", "options": {"batch_size": 0}}, "batch_size must be 1 or more"),
-        ({"name": "openai", "options": {"concurrency": 0}}, "concurrency must be 1 or more"),
+        ({"name": "openai", "options": {"concurrency": 0}}, "concurrency must be a whole number above 0, not 0"),
+        ({"name": "openai", "options": {"concurrency": "many"}}, "concurrency must be .*, not 'many'"),
+        ({"name": "openai", "options": {"max_retries": -1}}, "max_retries must be a whole number from 0, not -1"),
+        ({"name": "openai", "options": {"requests_per_minute": "fast"}}, "requests_per_minute must be a number above"),
+        ({"name": "openai", "options": {"requests_per_minute": -3}}, "requests_per_minute must be a number above"),
+        ({"name": "openai", "options": {"timeout": "long"}}, "timeout must be a number above 0"),
+        ({"name": "openai", "options": {"first_pause": "short"}}, "first_pause must be a number from 0"),
+        ({"name": "openai", "options": {"stream": "no"}}, "stream must be true or false, not 'no'"),
+        ({"name": "openai", "options": {"extra_body": 5}}, "extra_body must be a JSON object"),
     ],
 )
 def test_options_that_make_no_sense(options: dict[str, Any], message: str) -> None:
@@ -138,7 +146,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _json(self, status: int, content: Any, **headers: str) -> None:
         data = json.dumps(content).encode()
         self.send_response(status)
-        for name, value in {"Content-Length": str(len(data)), **headers}.items():
+        headers = {"Content-Type": "application/json", "Content-Length": str(len(data)), **headers}
+        for name, value in headers.items():
             self.send_header(name.replace("_", "-"), value)
         self.end_headers()
         self.wfile.write(data)
@@ -173,8 +182,22 @@ class _Handler(BaseHTTPRequestHandler):
             self._json(400, {"error": {"message": "This model's maximum context length is 5 tokens."}})
         elif fate == "refused":
             self._json(400, {"error": {"message": "unknown field"}})
+        elif fate == "for ever":
+            self._json(429, {"error": {"message": "come back"}}, Retry_After="inf")
+        elif fate.startswith(("{", "[")):
+            self._say(fate, is_event=bool(body.get("stream")))
+        elif fate == "without a stream":
+            self._answer({**body, "stream": False}, is_cut=False)
         else:
             self._answer(body, is_cut=fate == "cut")
+
+    def _say(self, content: str, *, is_event: bool) -> None:
+        data = f"data: {content}\n\ndata: [DONE]\n\n".encode() if is_event else content.encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream" if is_event else "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
 
     def _answer(self, body: dict[str, Any], *, is_cut: bool) -> None:
         is_chat = "messages" in body
@@ -209,7 +232,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("OPENAI_API_KEY", "secret")
     with Server() as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
+        threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
         yield running
         running.shutdown()
 
@@ -240,6 +263,56 @@ def test_whatever_a_server_suffers_from_is_tried_again(server: Server, stream: b
     completions = ask(server, requests_of("humanevalfixtests-python"), stream=stream, concurrency=2)
     assert [completion.finish for completion in completions] == [Finish.COMPLETE if stream else Finish.END] * 3
     assert len(server.bodies) > 3
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        "[1, 2]",
+        "{}",
+        '{"choices": []}',
+        '{"choices": [null]}',
+        '{"choices": [5]}',
+        '{"choices": {"text": "a"}}',
+        '{"choices": [{"text": 5, "finish_reason": "stop"}]}',
+        '{"choices": [{"text": ["a"], "finish_reason": "stop"}]}',
+        '{"choices": [{"text": "a", "finish_reason": {"type": "stop"}}]}',
+        '{"choices": [{"text": "a", "finish_reason": "stop"}], "usage": "much"}',
+        '{"choices": [{"text": "a", "finish_reason": "stop"}], "usage": {"completion_tokens": "two"}}',
+        '{"choices": [{"text": "a part", "finish_reason": "abort"}]}',
+        '{"error": "out of memory", "choices": [{"text": "a part", "finish_reason": "stop"}]}',
+    ],
+)
+def test_an_answer_that_makes_no_sense_is_tried_again(server: Server, nonsense: str, stream: bool) -> None:
+    server.plan = [nonsense]
+    (completion,) = ask(server, requests_of("humanevalfixtests-python", limit=1), stream=stream)
+    assert completion.text.startswith("\n    return ")
+    assert len(server.bodies) == 2
+
+
+def test_a_server_that_answers_nonsense_only_ends_the_run_clearly(server: Server) -> None:
+    server.plan = ["[1, 2]"] * 2
+    with pytest.raises(UserError, match=r"after 2 attempts \(the server's answer makes no sense"):
+        ask(server, requests_of("humanevalfixtests-python", limit=1), max_retries=1)
+
+
+def test_a_server_that_cannot_stream_is_understood(server: Server) -> None:
+    server.plan = ["without a stream"]
+    (completion,) = ask(server, requests_of("humanevalfixtests-python", limit=1))
+    assert (completion.finish, completion.tokens) == (Finish.END, 5)
+    assert len(server.bodies) == 1
+
+
+def test_who_leaves_does_not_wait_for_a_slow_server(server: Server) -> None:
+    server.plan = ["for ever", "refused"]
+    with pytest.raises(UserError, match="unknown field"):
+        ask(server, requests_of("humanevalfixtests-python"), concurrency=2)
+    waiting = [thread for thread in threading.enumerate() if thread.name.startswith("openai-")]
+    assert all(thread.daemon for thread in waiting)
+    for thread in waiting:
+        thread.join(10)
+    assert not any(thread.is_alive() for thread in waiting)
 
 
 def test_a_pause_that_the_server_asks_for_is_kept(server: Server) -> None:
