@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -11,8 +12,9 @@ from typing import Any
 from octopack_tasks.errors import UserError
 from octopack_tasks.metrics import Tally
 from octopack_tasks.plans import differences
+from octopack_tasks.readings import get_reading
 from octopack_tasks.results import judgements_by_problem
-from octopack_tasks.runs import Judgement, ProblemKey, Run
+from octopack_tasks.runs import Judgement, Run
 
 _EXACT_UP_TO = 14
 """So many problems that differ are tested with all sign patterns, more with random ones."""
@@ -24,7 +26,7 @@ class Flip:
     """A problem that the two runs solve differently.
 
     Attributes:
-        problem: Its name.
+        problem: Its name; all of its descriptions count together.
         first: How many of its samples passed in the first run, and how many there are.
         second: The same in the second.
         causes: What its samples ended with in each run, where that differs.
@@ -83,8 +85,9 @@ def compare(first: Run, second: Run, reading: str = "paper") -> Comparison:
     """Compare two runs.
 
     Raises:
-        UserError: One is no run, or no task is judged in both.
+        UserError: One is no run, no task is judged in both, or there is no such reading.
     """
+    get_reading(reading)
     names = [
         [name for name in run.manifest["settings"]["tasks"] if run.judgements(name, reading)] for run in (first, second)
     ]
@@ -97,14 +100,20 @@ def compare(first: Run, second: Run, reading: str = "paper") -> Comparison:
     return Comparison(
         settings=tuple(differences(_context(second, reading), _context(first, reading))),
         tasks=tuple(
-            _compare_task(
-                name, judgements_by_problem(first, name, reading), judgements_by_problem(second, name, reading)
-            )
+            _compare_task(name, _by_task_id(first, name, reading), _by_task_id(second, name, reading))
             for name in common
         ),
         only_first=tuple(name for name in names[0] if name not in common),
         only_second=tuple(name for name in names[1] if name not in common),
     )
+
+
+def _by_task_id(run: Run, task: str, reading: str) -> Mapping[str, Sequence[Judgement]]:
+    """The judgements of a task. Descriptions of one problem are no pairs of the other run's, and not independent."""
+    found: dict[str, list[Judgement]] = defaultdict(list)
+    for (task_id, _), judgements in judgements_by_problem(run, task, reading).items():
+        found[task_id] += judgements
+    return found
 
 
 def _context(run: Run, reading: str) -> dict[str, Any]:
@@ -117,16 +126,16 @@ def _context(run: Run, reading: str) -> dict[str, Any]:
 
 
 def _compare_task(
-    name: str, first: Mapping[ProblemKey, Sequence[Judgement]], second: Mapping[ProblemKey, Sequence[Judgement]]
+    name: str, first: Mapping[str, Sequence[Judgement]], second: Mapping[str, Sequence[Judgement]]
 ) -> TaskComparison:
-    keys = [key for key in first if key in second]
-    if not keys:
+    common = [task_id for task_id in first if task_id in second]
+    if not common:
         raise UserError(f"the two runs judged no problem of {name} in common")
-    pairs = [_flip(key, first[key], second[key]) for key in keys]
+    pairs = [_flip(task_id, first[task_id], second[task_id]) for task_id in common]
     flips = sorted((pair for pair in pairs if pair.difference), key=lambda pair: (-abs(pair.difference), pair.problem))
     return TaskComparison(
         task=name,
-        problems=len(keys),
+        problems=len(common),
         first=sum(pair.first.correct / pair.first.samples for pair in pairs) / len(pairs),
         second=sum(pair.second.correct / pair.second.samples for pair in pairs) / len(pairs),
         flips=tuple(flips),
@@ -134,11 +143,10 @@ def _compare_task(
     )
 
 
-def _flip(key: ProblemKey, first: Sequence[Judgement], second: Sequence[Judgement]) -> Flip:
-    task_id, candidate = key
+def _flip(task_id: str, first: Sequence[Judgement], second: Sequence[Judgement]) -> Flip:
     causes = [", ".join(sorted({judgement.verdict.status.value for judgement in group})) for group in (first, second)]
     return Flip(
-        problem=f"{task_id} (description {candidate})" if candidate else task_id,
+        problem=task_id,
         first=Tally.of(judgement.verdict.passed for judgement in first),
         second=Tally.of(judgement.verdict.passed for judgement in second),
         causes=(causes[0], causes[1]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 from octopack_tasks.errors import UserError
@@ -57,6 +57,11 @@ class PassAtK:
     confidence: float
     problems: int
 
+    @property
+    def has_interval(self) -> bool:
+        """Whether the interval says anything: a single problem tells nothing of others."""
+        return self.problems > 1
+
 
 def pass_at_k(samples: int, correct: int, k: int) -> float:
     """Chance that at least one of k samples passes, drawn from `samples` of which `correct` pass.
@@ -92,6 +97,7 @@ def score(
     tallies: Sequence[Tally],
     ks: Iterable[int] | None = None,
     *,
+    problems: Sequence[Hashable] | None = None,
     confidence: float = 0.95,
     resamples: int = 10_000,
     seed: int = 0,
@@ -104,6 +110,8 @@ def score(
     Args:
         tallies: One for each problem.
         ks: The k's that are wanted; None takes those of 1, 10 and 100 that the samples allow.
+        problems: Which problem each tally is about, where one has several, as with its descriptions in
+            explainsynthesize: those are no independent problems. None: each is a problem of its own.
         confidence: Level of the interval.
         resamples: Bootstrap resamples.
         seed: Seed of the bootstrap.
@@ -120,15 +128,26 @@ def score(
     for k in wanted:
         if not 1 <= k <= fewest:
             raise UserError(f"pass@{k} needs 1 <= k <= {fewest}, the samples of every problem; draw more samples")
-    return [_interval(tallies, k, confidence, resamples, seed) for k in wanted]
+    places: dict[Hashable, int] = {}
+    owners = [places.setdefault(problem, len(places)) for problem in problems or range(len(tallies))]
+    return [_interval(tallies, owners, k, confidence, resamples, seed) for k in wanted]
 
 
-def _interval(tallies: Sequence[Tally], k: int, confidence: float, resamples: int, seed: int) -> PassAtK:
+def _interval(
+    tallies: Sequence[Tally], owners: Sequence[int], k: int, confidence: float, resamples: int, seed: int
+) -> PassAtK:
+    """pass@k of tallies that belong to problems 0, 1, 2, ...; these are what is drawn, each with all of its tallies."""
     import numpy as np
 
     values = np.array([pass_at_k(tally.samples, tally.correct, k) for tally in tallies])
-    count = len(values)
+    mean = float(values.mean())
+    sums, sizes = np.bincount(owners, values), np.bincount(owners)
+    count = len(sizes)
+    if count == 1:
+        return PassAtK(k, mean, math.nan, mean, mean, confidence, count)
     drawn = np.random.default_rng(seed).integers(0, count, size=(resamples, count))
-    low, high = np.quantile(values[drawn].mean(axis=1), [(1 - confidence) / 2, (1 + confidence) / 2])
-    stderr = float(values.std(ddof=1)) / math.sqrt(count) if count > 1 else math.nan
-    return PassAtK(k, float(values.mean()), stderr, float(low), float(high), confidence, count)
+    means = sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
+    low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
+    # Of the mean as a ratio of two sums over problems; with one tally a problem, the usual standard error.
+    stderr = math.sqrt(((sums - mean * sizes) ** 2).sum() * count / (count - 1)) / len(values)
+    return PassAtK(k, mean, stderr, float(low), float(high), confidence, count)

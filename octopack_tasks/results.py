@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -45,6 +44,7 @@ class TaskResult:
         reading: How its completions were read.
         prompt: The prompt format.
         problems: How many problems were asked.
+        dataset_problems: How many the dataset has.
         samples: How many samples there are.
         missing: How many samples still lack a completion or a verdict; the score then covers the other problems.
         scores: pass@k with its uncertainty; empty where nothing is judged.
@@ -60,6 +60,7 @@ class TaskResult:
     reading: str
     prompt: str
     problems: int
+    dataset_problems: int
     samples: int
     missing: int
     scores: tuple[PassAtK, ...]
@@ -82,11 +83,11 @@ class TaskResult:
         raise UserError(f"{self.task} has no pass@{k}; there are: {[value.k for value in self.scores]}")
 
     def to_json(self) -> dict[str, Any]:
-        """The result as JSON values (no NaN: the standard error of one problem is null)."""
+        """The result as JSON values (no NaN: standard error and interval of one problem are null)."""
         values = dataclasses.asdict(self)
         values["scores"] = {
             f"pass@{value.k}": {
-                name: None if isinstance(number, float) and math.isnan(number) else number
+                name: None if name in ("stderr", "low", "high") and not value.has_interval else number
                 for name, number in dataclasses.asdict(value).items()
                 if name != "k"
             }
@@ -145,10 +146,11 @@ def summarize(run: Run, works: Sequence[Work], reading: str, ks: Sequence[int] |
                 task=work.task.name,
                 reading=reading,
                 prompt=work.plan.prompt,
-                problems=len({key[0] for key, _ in samples}) if is_imported else len(work.problems),
+                problems=len({problem.task_id for problem in work.problems}),
+                dataset_problems=len(work.whole),
                 samples=len(samples),
                 missing=expected - (judged if work.task.is_executed else len(samples)),
-                scores=tuple(score(tallies_of(judgements), ks)) if judgements else (),
+                scores=_scores(judgements, ks),
                 outcomes=outcomes_of(judgements),
                 too_long=sum(sample.finish.value == "prompt_too_long" for sample in samples.values()),
                 bug_types=bug_types_of(work.task, work.whole, judgements),
@@ -158,6 +160,32 @@ def summarize(run: Run, works: Sequence[Work], reading: str, ks: Sequence[int] |
             )
         )
     return Results(tuple(results), run.manifest, reading)
+
+
+def _scores(judgements: Mapping[ProblemKey, Sequence[Judgement]], ks: Sequence[int] | None) -> tuple[PassAtK, ...]:
+    if not judgements:
+        return ()
+    return tuple(score(tallies_of(judgements), ks, problems=[task_id for task_id, _ in judgements]))
+
+
+def check_ks(works: Iterable[Work], ks: Iterable[int] | None) -> None:
+    """See that every task will have the samples for pass@k, before anything is generated or judged.
+
+    Raises:
+        UserError: A k is larger than a task's samples of a problem allow.
+    """
+    for work in works:
+        for k in ks or ():
+            if work.task.is_executed and not 1 <= k <= work.plan.n_samples:
+                mend = (
+                    "there every description is judged by one synthesis"
+                    if work.task.needs_descriptions
+                    else "draw more samples (--n-samples)"
+                )
+                raise UserError(
+                    f"pass@{k} needs 1 <= k <= {work.plan.n_samples}, the samples of every problem in "
+                    f"{work.task.name}: {mend}"
+                )
 
 
 def file_of(reading: str) -> str:

@@ -152,7 +152,8 @@ def test_describe_then_synthesize_in_one_go(tmp_path: Path, language: str) -> No
     works = load(run)
     results = summarize(run, works, "paper")
     synthesized = results[f"humanevalexplainsynthesize-{language}"]
-    assert (synthesized.samples, synthesized.missing, synthesized.scores[0].problems) == (30, 0, 30)
+    assert (synthesized.samples, synthesized.missing) == (30, 0)
+    assert (synthesized.problems, synthesized.scores[0].problems) == (10, 10)  # each with three descriptions
     assert results[f"humanevalexplaindescribe-{language}"].scores == ()
 
     # The descriptions of that run, in a run of its own.
@@ -437,6 +438,17 @@ def test_two_runs_are_compared(tmp_path: Path) -> None:
     assert task.flips[0].causes == ("failed", "passed")
     same = compare(first, first)
     assert (same.settings, same.tasks[0].flips, same.tasks[0].p_value) == ((), (), 1.0)
+    with pytest.raises(UserError, match="unknown reading 'both'; there are: paper, corrected"):
+        compare(first, second, "both")
+
+
+def test_the_descriptions_of_a_problem_count_together_when_runs_are_compared(tmp_path: Path) -> None:
+    names = ("humanevalexplaindescribe-python", "humanevalexplainsynthesize-python")
+    never = run_plan(tmp_path / "a", plan_of(*names, n_samples=2), sandbox=StandInSandbox(lambda _: False))
+    always = run_plan(tmp_path / "b", plan_of(*names, n_samples=3), sandbox=StandInSandbox(lambda _: True))
+    (task,) = compare(never, always).tasks
+    assert (task.problems, len(task.flips), task.p_value) == (10, 10, pytest.approx(2 / 2**10))
+    assert {(flip.first.samples, flip.second.samples) for flip in task.flips} == {(2, 3)}
 
 
 def test_the_sign_flip_test_is_exact_mcnemar_for_single_samples() -> None:

@@ -64,3 +64,20 @@ def test_nothing_to_score_is_an_error_not_a_zero() -> None:
     with pytest.raises(UserError, match="confidence"):
         score([Tally(1, 1)], confidence=95)
     assert math.isnan(score([Tally(1, 1)])[0].stderr)
+
+
+def test_a_single_problem_has_no_interval() -> None:
+    (alone,), (of_two,) = score([Tally(2, 1)]), score([Tally(2, 1)] * 2)
+    assert (alone.value, alone.has_interval, of_two.has_interval) == (0.5, False, True)
+
+
+def test_descriptions_of_one_problem_are_no_independent_problems() -> None:
+    # Ten problems, each with twenty descriptions that all pass or all fail: as uncertain as ten samples.
+    tallies = [Tally(1, number % 2) for number in range(10) for _ in range(20)]
+    owners = [f"Problem/{number}" for number in range(10) for _ in range(20)]
+    (joined,), (ten,) = score(tallies, problems=owners), score([Tally(1, number % 2) for number in range(10)])
+    assert (joined.value, joined.problems) == (ten.value, ten.problems) == (0.5, 10)
+    assert joined.stderr == pytest.approx(ten.stderr)
+    assert (joined.low, joined.high) == pytest.approx((ten.low, ten.high))
+    (apart,) = score(tallies)
+    assert apart.high - apart.low < (joined.high - joined.low) / 3
