@@ -37,7 +37,10 @@ def agreement_findings(problems: Mapping[str, Sequence[Problem]]) -> Iterator[Fi
     same: dict[str, dict[str, Problem]] = defaultdict(dict)
     for language, found in problems.items():
         for problem in found:
-            same[_number(problem)][language] = problem
+            other = same[_number(problem)].setdefault(language, problem)
+            if other is not problem:
+                message = f"ends like {other.task_id}, which alone is held against the problem of other languages"
+                yield _finding(Check.DUPLICATE, Severity.WARNING, problem, "task_id", message)
     for number, by_language in same.items():
         for language in problems:
             if language not in by_language:

@@ -120,14 +120,15 @@ def write_bug_rows(folder: Path, problems: Mapping[str, Problem], proposal: Prop
     texts = {}
     for language, mutant in proposal.mutants.items():
         file, problem = folder / f"{language}.jsonl", problems[language]
-        lines = file.read_text(encoding="utf-8").split("\n")
+        # Bytes, as reading text changes how lines end; json understands those that begin with a byte order mark.
+        lines = file.read_bytes().split(b"\n")
         for index, line in enumerate(lines):
             row = json.loads(line) if line.strip() else {}
             if row.get("task_id") == problem.task_id:
                 row["buggy_solution"] = mutant.code.removeprefix(problem.declaration)
                 row["bug_type"], row["failure_symptoms"] = proposal.bug_type.value, proposal.symptom.value
-                lines[index] = json.dumps(row)
-        texts[file] = "\n".join(lines)
+                lines[index] = json.dumps(row).encode() + b"\r" * line.endswith(b"\r")
+        texts[file] = b"\n".join(lines).decode("utf-8")
     write_whole(texts)
     return list(texts)
 

@@ -126,8 +126,6 @@ def validate(
     effort = None if quick else Effort(repeat, max(repeat, repeat_chance), mutants, timeout)
     with _progress_bars() as report:
         validation = validate_pack(folder, languages, effort, SandboxChoice(cast(Any, sandbox), workers, cache), report)
-    if html is not None:
-        write_whole({html: html_report(validation)})
     if as_json:
         typer.echo(json.dumps(validation.to_json(), indent=2))
     else:
@@ -135,6 +133,8 @@ def validate(
 
         # A file or a pipe has no width: names must not be cut there.
         print_report(validation, Console(width=None if sys.stdout.isatty() else 160, highlight=False), show)
+    if html is not None:  # last: where it cannot be written, what took minutes has been said
+        write_whole({html: html_report(validation)})
     raise typer.Exit(1 if validation.count(Severity.ERROR) else 0)
 
 

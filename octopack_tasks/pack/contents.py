@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +17,13 @@ from octopack_tasks.problems import Problem, row_faults
 
 # A pack need not have languages that came later.
 _PUBLISHED = ("python", "cpp", "js", "java", "go", "rust")
-# Columns of HumanEvalPack without which a problem can be scored, but not described.
-_EXPECTED = ("signature", "bug_type", "failure_symptoms", "example_test")
+# Columns of HumanEvalPack without which a row can be read, but something is left to wish for.
+_EXPECTED = (
+    *("canonical_solution", "buggy_solution", "docstring", "instruction"),
+    *("signature", "bug_type", "failure_symptoms", "example_test"),
+)
+# Characters that no code has: most likely something went wrong where the row was written.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 _NOTHING = (None, "", "None")  # the last is what HumanEvalPack's Rust rows hold
 
@@ -82,6 +89,18 @@ def read_pack(folder: Path, languages: Sequence[str] | None = None) -> Contents:
     return Contents(folder, problems, findings)
 
 
+def _parsed(line: bytes) -> tuple[Any, list[str]]:
+    """A line as JSON, and the fields that stand in it more than once."""
+    repeated: list[str] = []
+
+    def object_of(fields: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+        counts = Counter(name for name, _ in fields)
+        repeated.extend(name for name, count in counts.items() if count > 1)
+        return dict(fields)
+
+    return json.loads(line, object_pairs_hook=object_of), repeated
+
+
 def _unknown_files(folder: Path) -> Iterator[Finding]:
     for file in sorted(folder.glob("*.jsonl")):
         if file.stem not in LANGUAGES:
@@ -107,8 +126,8 @@ def _read_file(file: Path, language: str) -> Iterator[Problem | Finding]:
         is_empty = False
         where = f"{file.name} line {number}"
         try:
-            row: Any = json.loads(line)
-        except ValueError as error:  # both malformed JSON and malformed UTF-8
+            row, repeated = _parsed(line)
+        except (ValueError, RecursionError) as error:  # malformed JSON, malformed UTF-8, nested too deep
             yield finding(Check.UNREADABLE, where, "", f"not a JSON object: {error}")
             continue
         if not isinstance(row, dict):
@@ -119,8 +138,17 @@ def _read_file(file: Path, language: str) -> Iterator[Problem | Finding]:
         faults = list(row_faults(row, language))
         for column, fault in faults:
             yield finding(Check.FIELD, named, column, f"field `{column}` {fault} ({where})")
+        for column in repeated:
+            message = f"field `{column}` occurs twice, and the last one counts ({where})"
+            yield finding(Check.FIELD, named, column, message, Severity.WARNING)
+        for column, value in row.items():
+            # what a name may not hold is said below
+            if column != "task_id" and isinstance(value, str) and (found := _CONTROL.search(value)):
+                line_number = value.count("\n", 0, found.start()) + 1
+                message = f"field `{column}` holds the control character {found[0]!r} in line {line_number} ({where})"
+                yield finding(Check.FIELD, named, column, message, Severity.WARNING)
         for column in _EXPECTED:
-            if row.get(column) in _NOTHING:
+            if row.get(column) in _NOTHING and column not in dict(faults):
                 # No scenario uses the examples.
                 severity = Severity.NOTE if column == "example_test" else Severity.WARNING
                 yield finding(Check.FIELD, named, column, f"field `{column}` is missing or empty ({where})", severity)

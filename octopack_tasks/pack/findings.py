@@ -56,7 +56,7 @@ class Check(str, enum.Enum):
 TITLES: dict[Check, str] = {
     Check.UNREADABLE: "a file or a row cannot be read",
     Check.FIELD: "a field is missing, of the wrong type, or blank",
-    Check.DUPLICATE: "a name occurs twice",
+    Check.DUPLICATE: "a name, or what only one problem should say, occurs twice",
     Check.ENTRY_POINT: "the function has another name than the row says",
     Check.SIGNATURE: "the signature is not the one in the code",
     Check.DOCSTRING: "the documentation is not the one in the prompt",

@@ -20,7 +20,7 @@ def summary(validation: Validation) -> str:
     problems = ", ".join(f"{count} in {language}" for language, count in validation.problems.items())
     found = ", ".join(_counted(validation.count(severity), severity.value) for severity in Severity)
     how = "" if validation.settings["executed"] else "; nothing was run (--quick)"
-    return f"{validation.folder}: {problems or 'no problems'}; {found}{how}"
+    return f"{_printable(validation.folder)}: {problems or 'no problems'}; {found}{how}"
 
 
 def _counted(number: int, word: str) -> str:
@@ -101,7 +101,8 @@ def html_report(validation: Validation) -> str:
         *_sections(validation),
         "</body></html>",
     ]
-    return "\n".join(parts) + "\n"
+    # The names of folders can hold bytes that are no text.
+    return "\n".join((*parts, "")).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _settings(validation: Validation) -> Iterator[str]:

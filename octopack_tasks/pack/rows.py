@@ -17,8 +17,10 @@ from octopack_tasks.pack.symptoms import Symptom
 from octopack_tasks.pack.wording import rust_documentation, wording
 from octopack_tasks.problems import Problem
 
-# Lines that are too short to tell anything are no leak (the limit with which the paper cleans descriptions).
+# Lines that are too short to tell anything are no leak (the limit with which the paper cleans descriptions), unless
+# they are all that there is: then the whole solution is looked for, if it says more than `x + y`.
 _SHORT_LINE = 20
+_SHORT_SOLUTION = 10
 
 
 def row_findings(problem: Problem) -> Iterator[Finding]:
@@ -85,7 +87,7 @@ def _heads(problem: Problem) -> Iterator[Finding]:
     """Prompt and declaration are the same code, with and without documentation."""
     language = get_language(problem.language)
     head = [line.strip() for line in problem.declaration.split("\n") if line.strip()][-1]
-    if "".join(head.split()) not in "".join(problem.prompt.split()):
+    if _squeezed(head) not in _squeezed(problem.prompt):
         message = f"the declaration ends with `{head}`, which the prompt does not hold"
         yield _finding(Check.PROMPT, Severity.ERROR, problem, "declaration", message)
     depth, declared_depth = (_open_braces(language, code) for code in (problem.prompt, problem.declaration))
@@ -114,27 +116,40 @@ def _helpers(language: Language, start: str, problem: Problem) -> set[str]:
     """What stands before the function, imports apart."""
     items = language.items(start + problem.canonical_solution)
     given = len(encoded(start.rstrip()))
-    return {name for item in items if item.end <= given for name in item.implements} - {"main", "*"}
+    return {name for item in items if item.end <= given for name in item.implements} - {"main", "*", ""}
 
 
 def _leaks(problem: Problem) -> Iterator[Finding]:
-    language = get_language(problem.language)
-    solution = _code_lines(language, problem.canonical_solution)
-    for field, text in (("prompt", problem.prompt), ("test", problem.test)):
-        shown = "".join(text.split())
-        found = [line for line in solution if "".join(line.split()) in shown]
-        if found:
+    solution = _telling_lines(problem.canonical_solution)
+    in_prompt = _lines_in(problem.prompt, solution)
+    for field in ("prompt", "declaration", "instruction", "test"):
+        found = _lines_in(getattr(problem, field), solution)
+        if found and not (field == "declaration" and found == in_prompt):  # the same code twice
             is_much = len(found) > 1 and 2 * len(found) >= len(solution)
             severity = Severity.WARNING if is_much else Severity.NOTE
             if len(found) == len(solution):
                 severity = Severity.ERROR
             message = f"field `{field}` holds {len(found)} of the {len(solution)} longer lines of the solution"
+            if len(found) == len(solution):
+                message = f"field `{field}` holds the solution"
             yield _finding(Check.LEAK, severity, problem, field, message, "\n".join(found))
 
 
-def _code_lines(language: Language, code: str) -> list[str]:
-    lines = (line.strip() for line in code.split("\n"))
-    return [line for line in lines if len(line) > _SHORT_LINE and not line.startswith(("#", "//", "/*", "*"))]
+def _lines_in(text: str, lines: Sequence[str]) -> list[str]:
+    """Those of the lines that a text holds, however they are spaced."""
+    shown = _squeezed(text)
+    return [line for line in lines if _squeezed(line) in shown]
+
+
+def _telling_lines(code: str) -> list[str]:
+    lines = [line.strip() for line in code.split("\n")]
+    lines = [line for line in lines if line.strip("{}") and not line.startswith(("#", "//", "/*", "*"))]
+    whole = "\n".join(lines)
+    return [line for line in lines if len(line) > _SHORT_LINE] or [whole] * (len(_squeezed(whole)) > _SHORT_SOLUTION)
+
+
+def _squeezed(text: str) -> str:
+    return "".join(text.split())
 
 
 _PRINTING = {
@@ -158,6 +173,18 @@ def _prints(problem: Problem) -> Iterator[Finding]:
         if lines:
             message = f"field `{field}` prints, which costs time and hides what a solution prints: `{lines[0]}`"
             yield _finding(Check.PRINTS, Severity.WARNING, problem, field, message, "\n".join(lines))
+
+
+def repetition_findings(problems: Sequence[Problem]) -> Iterator[Finding]:
+    """The problems of one language that say what an earlier one says: most likely rows that were copied."""
+    for field in ("docstring", "test"):
+        first: dict[str, Problem] = {}
+        for problem in problems:
+            text = _squeezed(getattr(problem, field))
+            other = first.setdefault(text, problem)
+            if text and other is not problem:
+                message = f"field `{field}` is that of {other.task_id}, word by word"
+                yield _finding(Check.DUPLICATE, Severity.WARNING, problem, field, message)
 
 
 # --- the bug ----------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -125,26 +126,29 @@ def prepare_bugs(folder: Path, languages: Sequence[str] | None = None) -> Iterat
 
 
 def write_whole(texts: Mapping[Path, str]) -> None:
-    """Write files such that each is there whole, or not at all.
+    """Write files such that each is there whole, or none is.
 
     Raises:
         UserError: One cannot be written.
     """
-    for file, text in texts.items():
-        try:
+    written: dict[Path, Path] = {}
+    try:
+        for file, text in texts.items():
             file.parent.mkdir(parents=True, exist_ok=True)
+            if file.is_dir():
+                raise IsADirectoryError(errno.EISDIR, "it is a folder")
             handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}-")
-        except OSError as error:
-            raise UserError(f"{file} cannot be written: {error.strerror}") from None
-        try:
+            written[file] = Path(name)
             with os.fdopen(handle, "w", encoding="utf-8", newline="") as out:
                 out.write(text)
             Path(name).chmod(0o644)
-            Path(name).replace(file)
-        except OSError as error:
-            raise UserError(f"{file} cannot be written: {error.strerror}") from None
-        finally:
-            Path(name).unlink(missing_ok=True)
+        for file, whole in written.items():
+            whole.replace(file)
+    except OSError as error:
+        raise UserError(f"{file} cannot be written: {error.strerror}") from None
+    finally:
+        for whole in written.values():
+            whole.unlink(missing_ok=True)
 
 
 def source_languages(folder: Path, languages: Sequence[str] | None) -> list[str]:
@@ -184,7 +188,7 @@ def _bugs(file: Path, fields: Sequence[str]) -> list[tuple[str, dict[str, Any]]]
         raise UserError(f"{file} is missing: `octopack pack prepare {file.parents[1]}` begins it")
     try:
         found = json.loads(file.read_bytes())
-    except ValueError as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{file}: not JSON: {error}") from None
     if not isinstance(found, list):
         raise UserError(f"{file}: must be a list with an object for each problem, not {type(found).__name__}")
@@ -205,7 +209,7 @@ def _objects(file: Path, fields: Sequence[str]) -> Iterator[tuple[str, dict[str,
             where = f"{file} line {number}"
             try:
                 row = json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise UserError(f"{where}: not a JSON object: {error}") from None
             _check_fields(where, row, fields)
             yield where, row

@@ -14,7 +14,7 @@ from octopack_tasks.pack.agreement import agreement_findings
 from octopack_tasks.pack.behaviour import behaviour_findings
 from octopack_tasks.pack.contents import Contents, read_pack
 from octopack_tasks.pack.findings import Check, Finding, Severity
-from octopack_tasks.pack.rows import row_findings
+from octopack_tasks.pack.rows import repetition_findings, row_findings
 from octopack_tasks.pack.trials import Effort, Report, run_trials
 from octopack_tasks.problems import Problem
 from sandboxes import SandboxError, SandboxUnavailable, open_sandbox
@@ -118,6 +118,7 @@ def _static_findings(contents: Contents) -> Iterator[Finding]:
     for problems in contents.problems.values():
         for problem in problems:
             yield from row_findings(problem)
+        yield from repetition_findings(problems)
     yield from agreement_findings(contents.problems)
 
 

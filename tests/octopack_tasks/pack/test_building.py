@@ -151,9 +151,10 @@ def test_wrong_files_are_named(tmp_path: Path) -> None:
     (source / "python" / "bugs.json").write_text("[]")
     with pytest.raises(UserError, match=r"bugs.json has 0 problems and .* has 1"):
         read_source(source)
-    (source / "python" / "bugs.json").write_text("{")
-    with pytest.raises(UserError, match=r"bugs.json: not JSON"):
-        read_source(source)
+    for text in ("{", "[" * 100_000):
+        (source / "python" / "bugs.json").write_text(text)
+        with pytest.raises(UserError, match=r"bugs.json: not JSON"):
+            read_source(source)
     (source / "python" / "bugs.json").write_text('[{"buggy_solution": "x", "bug_type": "odd"}]')
     with pytest.raises(UserError, match=r"bugs.json item 1: field `failure_symptoms` is missing"):
         read_source(source)
@@ -163,9 +164,10 @@ def test_wrong_files_are_named(tmp_path: Path) -> None:
     write_source(tmp_path, python=[PYTHON, PYTHON])
     with pytest.raises(UserError, match=r"line 2: field `task_id` repeats 'Python/0'"):
         read_source(source)
-    (source / "python" / "humaneval.jsonl").write_text('{"task_id": "Python/0"')
-    with pytest.raises(UserError, match=r"humaneval.jsonl line 1: not a JSON object"):
-        read_source(source)
+    for text in ('{"task_id": "Python/0"', "[" * 100_000):
+        (source / "python" / "humaneval.jsonl").write_text(text)
+        with pytest.raises(UserError, match=r"humaneval.jsonl line 1: not a JSON object"):
+            read_source(source)
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
@@ -177,6 +179,14 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"out/python.jsonl cannot be written"):
         build_pack(source, tmp_path / "out")
     assert [entry.name for entry in (tmp_path / "out").iterdir()] == ["python.jsonl"]
+
+
+def test_all_files_are_written_or_none(tmp_path: Path) -> None:
+    source = write_source(tmp_path, python=[PYTHON], rust=[RUST])
+    (tmp_path / "out" / "rust.jsonl").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"out/rust.jsonl cannot be written: it is a folder"):
+        build_pack(source, tmp_path / "out")
+    assert [entry.name for entry in (tmp_path / "out").iterdir()] == ["rust.jsonl"]
 
 
 def test_the_commands(tmp_path: Path) -> None:

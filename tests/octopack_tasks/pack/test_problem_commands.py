@@ -11,7 +11,10 @@ from typer.testing import CliRunner
 
 import octopack_tasks
 from octopack_tasks.errors import UserError
+from octopack_tasks.pack.bugs import Proposal, problems_of_pack, write_bug_rows
 from octopack_tasks.pack.command import register
+from octopack_tasks.pack.mutations import BugType, Mutant
+from octopack_tasks.pack.symptoms import Symptom
 
 STARTER_PACK = Path(octopack_tasks.__file__).parent / "resources" / "starter_pack"
 
@@ -79,6 +82,21 @@ def test_another_bug_in_a_row_of_a_pack(tmp_path: Path) -> None:
         run("bug", tmp_path, "--task", "99")
     with pytest.raises(UserError, match="is neither a problem"):
         run("bug", tmp_path / "nowhere", "--task", "0")
+
+
+def test_the_other_rows_of_a_pack_stay_as_they_are_byte_for_byte(tmp_path: Path) -> None:
+    file = tmp_path / "python.jsonl"
+    before = b"\xef\xbb\xbf" + (STARTER_PACK / "python.jsonl").read_bytes().replace(b"\n", b"\r\n")
+    file.write_bytes(before)
+    problems = problems_of_pack(tmp_path, "3")
+    mutant = Mutant(problems["python"].declaration + "    return 'ü'\n", BugType.EXCESS_LOGIC, "", (0, 0), "", "")
+    proposal = Proposal(BugType.EXCESS_LOGIC, Symptom.INFINITE_LOOP, {"python": mutant}, (), (), ())
+    assert write_bug_rows(tmp_path, problems, proposal) == [file]
+    old, new = before.split(b"\n"), file.read_bytes().split(b"\n")
+    assert [index for index in range(len(old)) if old[index] != new[index]] == [3]
+    assert new[3].endswith(b"}\r")
+    row = json.loads(new[3])
+    assert (row["buggy_solution"], row["failure_symptoms"]) == ("    return 'ü'\n", "infinite loop")
 
 
 def test_what_is_wrong_is_said(problem: Path, tmp_path: Path) -> None:

@@ -87,11 +87,13 @@ def test_the_starter_pack_is_sound() -> None:
     [
         ('{"task_id": "Mine/0"', Check.UNREADABLE, "", "not a JSON object"),
         ("[1]", Check.UNREADABLE, "", "must be a JSON object, not list"),
+        ("[" * 100_000, Check.UNREADABLE, "", "not a JSON object: maximum recursion depth"),
         ({"test": None}, Check.FIELD, "test", "field `test` must be a string, not NoneType"),
         ({"prompt": 7}, Check.FIELD, "prompt", "field `prompt` must be a string, not int"),
         ({"entry_point": " "}, Check.FIELD, "entry_point", "field `entry_point` must not be blank"),
         ({"docstring": "\ud800"}, Check.FIELD, "docstring", "is not valid Unicode at character 0"),
         ({"bug_type": ""}, Check.FIELD, "bug_type", "field `bug_type` is missing or empty"),
+        ({"test": {}}, Check.FIELD, "test", "field `test` must be a string, not dict"),
     ],
 )
 def test_rows_that_are_wrong_are_named(row: Any, check: Check, field: str, message: str, write: Write) -> None:
@@ -102,6 +104,50 @@ def test_rows_that_are_wrong_are_named(row: Any, check: Check, field: str, messa
     assert (finding.language, finding.field) == ("python", field)
     assert message in finding.message
     assert quick(folder, "python").problems["python"] == (2 if field == "bug_type" else 1)
+
+
+@pytest.mark.parametrize(
+    ("changed", "field", "message"),
+    [
+        ({"canonical_solution": ""}, "canonical_solution", "field `canonical_solution` is missing or empty"),
+        ({"docstring": ""}, "docstring", "field `docstring` is missing or empty"),
+        ({"test": "a = 1\nb = '\0'\n"}, "test", "field `test` holds the control character '\\x00' in line 2"),
+        ({"prompt": "a\r\nb"}, "prompt", "field `prompt` holds the control character '\\r' in line 1"),
+        ({"more": "\x1b[2J"}, "more", "field `more` holds the control character '\\x1b' in line 1"),
+    ],
+)
+def test_fields_that_can_be_read_and_are_wrong_all_the_same(
+    changed: dict[str, str], field: str, message: str, write: Write
+) -> None:
+    finding = one(quick(write(python=[starter("python") | changed]), "python"), Check.FIELD)
+    assert (finding.severity, finding.task_id, finding.field) == (Severity.WARNING, "StarterPython/0", field)
+    assert finding.message == f"{message} (python.jsonl line 1)"
+
+
+def test_a_field_that_stands_twice_in_a_row(write: Write) -> None:
+    row = json.dumps(starter("python")).replace('{"task_id"', '{"test": "", "task_id"', 1)
+    finding = one(quick(write(python=[row]), "python"), Check.FIELD)
+    assert (finding.task_id, finding.field) == ("StarterPython/0", "test")
+    assert finding.message == "field `test` occurs twice, and the last one counts (python.jsonl line 1)"
+
+
+def test_windows_files_are_as_good_as_others(write: Write) -> None:
+    folder = write(python=[starter("python"), starter("python", 1)])
+    (folder / "python.jsonl").write_bytes(
+        b"\xef\xbb\xbf" + (folder / "python.jsonl").read_bytes().replace(b"\n", b"\r\n")
+    )
+    checked = quick(folder, "python")
+    assert checked.findings == []
+    assert checked.problems == {"python": 2}
+
+
+@pytest.mark.parametrize("field", ["docstring", "test"])
+def test_rows_that_were_copied(field: str, write: Write) -> None:
+    first, second = starter("python"), starter("python", 1)
+    second[field] = first[field].replace(" ", "  ")
+    finding = one(quick(write(python=[first, second]), "python"), Check.DUPLICATE)
+    assert (finding.task_id, finding.field, finding.severity) == ("StarterPython/1", field, Severity.WARNING)
+    assert finding.message == f"field `{field}` is that of StarterPython/0, word by word"
 
 
 @pytest.mark.parametrize("name", ["", "\ud800", "Mine/\x1b[2J", "Mine/0\nMine/1", None, 3])
@@ -217,6 +263,23 @@ def test_a_prompt_that_holds_the_solution(write: Write) -> None:
     assert leak.detail == "return max(rows * seats - sold, 0)"
 
 
+@pytest.mark.parametrize("field", ["prompt", "declaration", "instruction", "test"])
+@pytest.mark.parametrize("solution", ["    return max(rows * seats - sold, 0)\n", "    left = rows\n    return left\n"])
+def test_every_field_that_models_are_shown_may_leak(field: str, solution: str, write: Write) -> None:
+    row = starter("python") | {"canonical_solution": solution}
+    assert found(quick(write(python=[row]), "python"), Check.LEAK) == []
+    row[field] = f"# {' '.join(solution.split())}\n{row[field]}"
+    leak = one(quick(write(python=[row]), "python"), Check.LEAK)
+    assert (leak.field, leak.severity) == (field, Severity.ERROR)
+    assert leak.message == f"field `{field}` holds the solution"
+
+
+def test_a_short_solution_that_tests_happen_to_hold_is_no_leak(write: Write) -> None:
+    row = starter("cpp") | {"canonical_solution": "    x+y;\n}\n"}
+    row["test"] += "// x+y;"
+    assert found(quick(write(cpp=[row]), "cpp"), Check.LEAK) == []
+
+
 PRINTING = {
     "python": "print('done')",
     "cpp": 'std::cout << "done";',
@@ -243,6 +306,14 @@ def test_a_problem_that_one_language_lacks(write: Write) -> None:
     folder = write(python=[starter("python"), starter("python", 1)], js=[starter("js")])
     finding = one(quick(folder, "python", "js"), Check.MISSING)
     assert (finding.language, finding.task_id, finding.severity) == ("js", "1", Severity.ERROR)
+
+
+def test_two_problems_of_a_language_that_one_of_another_could_be(write: Write) -> None:
+    rows = [starter("python"), starter("python", 1) | {"task_id": "Other/0"}]
+    assert found(quick(write(python=rows), "python"), Check.DUPLICATE) == []
+    finding = one(quick(write(python=rows, js=[starter("js")]), "python", "js"), Check.DUPLICATE)
+    assert (finding.task_id, finding.field) == ("Other/0", "task_id")
+    assert finding.message.startswith("ends like StarterPython/0,")
 
 
 @pytest.mark.parametrize(
@@ -388,6 +459,30 @@ def test_the_page_is_whole_and_escapes_what_it_quotes(write: Write) -> None:
     assert Balance.open == []
 
 
+def test_what_was_found_is_said_where_the_page_cannot_be_written(write: Write, tmp_path: Path) -> None:
+    app = typer.Typer()
+    register(app)
+    folder = write(python=[starter("python") | {"entry_point": "f"}])
+    options = ["-l", "python", "--quick", "--html", str(tmp_path)]
+    result = CliRunner().invoke(app, ["pack", "validate", str(folder), *options])
+    assert isinstance(result.exception, UserError)
+    assert f"{tmp_path} cannot be written: it is a folder" in str(result.exception)
+    assert "warning entry-point StarterPython/0" in result.stdout
+
+
+def test_a_folder_whose_name_is_no_text(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = write(python=[starter("python")])
+    odd = folder.parent / "pack\udcff"
+    try:
+        folder.rename(odd)
+    except (OSError, UnicodeEncodeError) as error:
+        pytest.skip(f"no such names here: {error}")
+    checked = quick(odd)
+    assert "pack\\udcff" in html_report(checked)
+    print_report(checked, Console(width=160), show=9)
+    assert "pack\\udcff: 1 in python" in capsys.readouterr().out
+
+
 def test_every_check_has_a_title() -> None:
     assert TITLES.keys() == set(Check)
 
@@ -415,6 +510,16 @@ def test_humanevalpack_without_running_it(shared: Path) -> None:
     checked = quick(shared / "data" / "humanevalpack")
     assert {f.task_id for f in found(checked, Check.PROMPT)} == {"Go/10", "Go/32", "Go/38", "Go/50", "CPP/38"}
     assert {f.task_id for f in found(checked, Check.DOCSTRING)} == {"Python/142"}
+    # Rust/45, 88 and 133 have the documentation of these.
+    assert {f.task_id for f in found(checked, Check.DUPLICATE)} == {"Rust/71", "Rust/116", "Rust/142"}
+    leaks = {(f.task_id, f.field) for f in found(checked, Check.LEAK) if f.severity is not Severity.NOTE}
+    assert leaks == {
+        ("Java/50", "prompt"),
+        ("Java/50", "test"),
+        ("Go/50", "prompt"),
+        ("Rust/38", "prompt"),
+        ("Rust/50", "prompt"),
+    }
     names = {f.task_id for f in found(checked, Check.ENTRY_POINT)}
     assert names == {"CPP/121", "CPP/156", "JavaScript/114", "Java/99", "Java/101", "Java/114"} | {
         f"Rust/{number}" for number in (61, 71, 85, 116, 120, 121, 142, 156, 161)
