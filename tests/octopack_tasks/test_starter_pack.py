@@ -13,6 +13,7 @@ import pytest
 
 import octopack_tasks
 from octopack_tasks import LANGUAGES, PAPER_LANGUAGES, STARTER_PACK, get_language, get_task, load_problems
+from octopack_tasks.pack.mutations import BugType, mutants
 from sandboxes import Program, Status, open_sandbox
 
 STARTER = Path(octopack_tasks.__file__).parent / "resources" / "starter_pack"
@@ -231,6 +232,33 @@ def test_tests_are_more_than_the_examples(language: str, rows: dict[str, list[Ro
         checks = assertions(language, row["test"], row)
         assert len(checks) >= 6
         assert not [check for check in assertions(language, row["example_test"], row) if check in checks]
+
+
+# Changes of a value that make no difference: what is added before `% 24`, and a roll before the first that is no six.
+SAME_BEHAVIOUR = {
+    ("StarterPython/4", "`wake - bed + 24` becomes `wake - bed` in `return (wake - bed + 24) % 24`"),
+    ("StarterPython/6", "`0` becomes `1` in `previous = 0`"),
+}
+
+
+def test_every_value_in_a_right_solution_is_tested() -> None:
+    changed = [
+        (problem, mutant)
+        for problem in load_problems("python", STARTER_PACK)
+        for mutant in mutants(
+            problem.declaration + problem.canonical_solution, get_language("python"), [BugType.VALUE_MISUSE]
+        )
+    ]
+    task = get_task("humanevalfixtests-python")
+    programs = [task.program(problem, mutant.code) for problem, mutant in changed]
+    with open_sandbox("process", ["python"], cache=False, unsafe=True) as sandbox:  # programs of our own
+        verdicts = sandbox.run(programs)
+    passed = {
+        (problem.task_id, mutant.description)
+        for (problem, mutant), verdict in zip(changed, verdicts, strict=True)
+        if verdict.passed
+    }
+    assert passed == SAME_BEHAVIOUR
 
 
 def test_all_bug_types_appear(rows: dict[str, list[Row]]) -> None:
