@@ -99,7 +99,9 @@ def validate(
     cache: Annotated[
         bool, typer.Option("--verdict-cache/--no-verdict-cache", help="Whether verdicts may come from the cache.")
     ] = True,
-    show: Annotated[int, typer.Option(min=0, help="How many errors and warnings of each check are printed.")] = 10,
+    show: Annotated[
+        int, typer.Option(min=0, help="How many errors and warnings of each check are printed; notes, where no more.")
+    ] = 10,
     html: Annotated[Optional[Path], typer.Option(help="Write the whole report to this page.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole report as JSON instead.")] = False,
 ) -> None:

@@ -33,7 +33,7 @@ def print_report(validation: Validation, console: Console, show: int) -> None:
     Args:
         validation: The report.
         console: Where to print.
-        show: How many errors and warnings of each check are printed.
+        show: How many errors and warnings of each check are printed; its notes are where there are no more of them.
     """
     from rich.table import Table
     from rich.text import Text
@@ -47,9 +47,11 @@ def print_report(validation: Validation, console: Console, show: int) -> None:
         table.add_row(check.value, TITLES[check], *numbers, *(str(count or "") for count in by_language))
     if validation.findings:
         console.print(table)
-    for severity in (Severity.ERROR, Severity.WARNING):
+    for severity in Severity:
         for check in Check:
             found = [each for each in validation.findings if each.check is check and each.severity is severity]
+            if severity is Severity.NOTE and len(found) > show:
+                continue  # the table says how many; a page is the better place to look at them
             for finding in found[:show]:
                 line = Text(f"{severity.value} {check.value} ", style=_STYLES[severity])
                 console.print(

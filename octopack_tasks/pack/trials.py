@@ -304,14 +304,16 @@ def _limits(problem: Problem, timeout: float) -> Limits:
     return dataclasses.replace(DEFAULT_LIMITS[problem.language], cpu_seconds=timeout)
 
 
+_JAVASCRIPT_CHANCE = r"\bMath\.random\b|\bcrypto\b|\bDate\b|\bperformance\b|\bhrtime\b|\bset(?:Timeout|Immediate)\b"
 _CHANCE = {
-    "python": r"\brandom\b|\burandom\b|\bset\(|\btime\b",
-    "cpp": r"\brandom_device\b|\btime\s*\(|\bsrand\b|\bunordered_",
-    "js": r"\bMath\.random\b|\bDate\b",
-    "typescript": r"\bMath\.random\b|\bDate\b",
-    "java": r"\bRandom\b|\bMath\.random\b|\bcurrentTimeMillis\b|\bnanoTime\b",
-    "go": r"\brand\.|\btime\.|\bmap\[",
-    "rust": r"\brand::|\bthread_rng\b|\bHashMap\b|\bHashSet\b",
+    # The last one is a set that is written out: braces without a colon.
+    "python": r"\b(?:u?random|secrets|uuid|time|datetime)\b|\b(?:set|frozenset|hash|id)\(|\{[^{}:]*(?:,| for )",
+    "cpp": r"\brandom_device\b|\bchrono\b|\b(?:time|clock)\s*\(|\bsrand\b|\bunordered_|\bthread\b",
+    "js": _JAVASCRIPT_CHANCE,
+    "typescript": _JAVASCRIPT_CHANCE,
+    "java": r"Random\b|\b(?:random|randomUUID|shuffle|currentTimeMillis|nanoTime|now|identityHashCode)\b|\bparallel",
+    "go": r"\brand\.|\btime\.|\bmap\[|\bgo func\b",
+    "rust": r"\brand::|\bthread_rng\b|\bHashMap\b|\bHashSet\b|\bSystemTime\b|\bInstant\b|\bthread::",
 }
 """What may behave in another way each time, by language: generators, clocks, containers without an order."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from html.parser import HTMLParser
@@ -19,9 +20,9 @@ from octopack_tasks.pack import validation
 from octopack_tasks.pack.command import register
 from octopack_tasks.pack.findings import TITLES, Check, Finding, Severity
 from octopack_tasks.pack.report import html_report, print_report
-from octopack_tasks.pack.trials import Effort
+from octopack_tasks.pack.trials import Effort, draws_on_chance
 from octopack_tasks.pack.validation import SandboxChoice, Validation, validate_pack
-from octopack_tasks.problems import load_problems
+from octopack_tasks.problems import Problem, load_problems
 from sandboxes import Sandbox, open_sandbox
 
 STARTER = Path(validation.__file__).parents[1] / "resources" / "starter_pack"
@@ -429,6 +430,26 @@ def test_what_programs_show(field: str, value: str, check: Check, message: str, 
     assert {finding.task_id for finding in findings} == {"StarterPython/0"}
 
 
+CHANCE = {
+    "python": ["random.random()", "os.urandom(1)", "hash('a')", "{'a', 'b'}", "{x for x in y}", "time.time()"],
+    "cpp": ["srand(1);", "time (NULL)", "std::chrono::now()", "unordered_set<int> s;"],
+    "js": ["Math.random()", "new Date()", "crypto.randomInt(3)"],
+    "java": ["new Random()", "ThreadLocalRandom.current()", "Collections.shuffle(x)", "Instant.now()"],
+    "go": ["rand.Intn(3)", "for k := range map[string]int{}", "time.Now()"],
+    "rust": ["HashMap::new()", "rand::random()", "Instant::now()"],
+}
+
+
+@pytest.mark.parametrize("language", CHANCE)
+def test_code_that_draws_on_chance_runs_more_often(language: str) -> None:
+    problem = Problem.from_row(starter(language), language)
+    assert not draws_on_chance(problem)
+    for code in CHANCE[language]:
+        assert draws_on_chance(dataclasses.replace(problem, canonical_solution=code)), code
+    ordinary = "{'a': 1, 'b': 2}, {k: v for k, v in x}, {}, randomly, operand.x, time_of_day, set_of, [a, b]"
+    assert not draws_on_chance(dataclasses.replace(problem, test=ordinary))
+
+
 @pytest.mark.usefixtures("executed")
 def test_a_slow_problem(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("octopack_tasks.pack.behaviour.SLOW_SECONDS", 0.0)
@@ -457,6 +478,18 @@ def test_the_page_is_whole_and_escapes_what_it_quotes(write: Write) -> None:
 
     Balance().feed(page)
     assert Balance.open == []
+
+
+def test_notes_are_printed_where_they_are_few(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    row = starter("python") | {
+        "bug_type": "missing logic",
+        "buggy_solution": "    return 1 + max(rows * seats - sold, 0)\n",
+    }
+    checked = quick(write(python=[row]), "python")
+    print_report(checked, Console(width=160), show=1)
+    assert "note bug-type StarterPython/0: the row says 'missing logic', but" in capsys.readouterr().out
+    print_report(checked, Console(width=160), show=0)
+    assert "StarterPython/0" not in capsys.readouterr().out
 
 
 def test_what_was_found_is_said_where_the_page_cannot_be_written(write: Write, tmp_path: Path) -> None:
