@@ -65,7 +65,8 @@ def _passes(outcomes: Outcomes, start: Start, way: Way) -> bool:
 
 def _cause(outcomes: Outcomes, start: Start, failing: Sequence[Start]) -> tuple[str, str]:
     """The field that is to blame, and why the right solution fails after some code."""
-    statuses = _statuses(outcomes.of(Subject.RIGHT, Setting(start)))
+    same = failing if len(failing) == len(Start) else [start]
+    statuses = _statuses([verdict for each in same for verdict in outcomes.of(Subject.RIGHT, Setting(each))])
     if _passes(outcomes, start, Way.UNCUT):
         field, cause = "canonical_solution", "the reading `paper` cuts it off where it takes the function to end"
     elif len(failing) == len(Start):

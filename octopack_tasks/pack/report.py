@@ -64,6 +64,8 @@ def print_report(validation: Validation, console: Console, show: int) -> None:
 
 def _place(finding: Finding) -> str:
     place = finding.task_id or finding.language
+    if finding.field and f"`{finding.field}`" not in finding.message:
+        place = f"{place} ({finding.field})"
     return f"{place}: " if place else ""
 
 

@@ -391,6 +391,7 @@ def checking(*lines: str) -> str:
     [
         ("canonical_solution", "    return 41\n", Check.UNSOLVABLE, "cannot be solved in any scenario: it fails after"),
         ("canonical_solution", "    while True: pass\n", Check.UNSOLVABLE, "(timeout)"),
+        ("canonical_solution", "", Check.UNSOLVABLE, "alike (compile_error 2, failed 1)"),
         ("canonical_solution", CALLS_A_HELPER, Check.UNSOLVABLE, "the reading `paper` cuts it off"),
         ("canonical_solution", CALLS_A_HELPER, Check.UNSOLVABLE, "; the reading `corrected` accepts it"),
         ("canonical_solution", RIGHT_AT_TIMES, Check.FLAKY, "the right solution passes in"),
@@ -487,7 +488,7 @@ def test_notes_are_printed_where_they_are_few(write: Write, capsys: pytest.Captu
     }
     checked = quick(write(python=[row]), "python")
     print_report(checked, Console(width=160), show=1)
-    assert "note bug-type StarterPython/0: the row says 'missing logic', but" in capsys.readouterr().out
+    assert "note bug-type StarterPython/0 (bug_type): the row says 'missing logic', but" in capsys.readouterr().out
     print_report(checked, Console(width=160), show=0)
     assert "StarterPython/0" not in capsys.readouterr().out
 
