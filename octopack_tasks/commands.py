@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from octopack_tasks.comparison import Comparison
-    from octopack_tasks.evaluation import ModelChoice
+    from octopack_tasks.evaluation import ModelChoice, TaskStatus
     from octopack_tasks.generation import Sampling
     from octopack_tasks.judging import Progress
     from octopack_tasks.plans import Plan, TaskPlan
@@ -136,32 +136,41 @@ def evaluate(
     options = {name: value for name, value in locals().items() if name in _GENERATING}
     from octopack_tasks.evaluation import generate_and_score, opened_sandbox, partial_open, start
     from octopack_tasks.evaluation import score as score_run
+    from octopack_tasks.judging import note_environment
     from octopack_tasks.plans import TooLong
     from octopack_tasks.readings import get_readings
+    from octopack_tasks.results import check_ks
 
-    first, *others = get_readings(reading)
+    readings = get_readings(reading)
     plan, chosen = _plan_and_model(**options)
-    if any(each.needs_whole_completions for each in (first, *others)) and plan.stop.value != "never":
+    if any(each.needs_whole_completions for each in readings) and plan.stop.value != "never":
         raise _user_error(f"--reading {reading} looks at whole completions: add --stop never")
     skip_or_fail = _choice(TooLong, too_long, "--too-long")
     works = plan.load()
-    with _part_of(out, plan).locked() as run, _progress_bars() as progress:
+    check_ks(works, k)
+    with (
+        _part_of(out, plan).locked() as run,
+        _progress_bars() as progress,
+        opened_sandbox(works, sandbox, workers, cache=cache) as judge,
+    ):
         start(run, plan, works, chosen)
-        with opened_sandbox(works, sandbox, workers, cache=cache) as judge:
-            generate_and_score(
-                run,
-                plan,
-                works,
-                partial_open(chosen, plan.sampling),
-                judge,
-                reading=first,
-                too_long=skip_or_fail,
-                progress=progress,
-            )
-            if judge is not None:
-                for other in others:
-                    score_run(run, works, judge, reading=other, progress=progress)
-        results = _summaries(run, [first.name, *(other.name for other in others)], k)
+        if judge is not None:
+            for each in readings:
+                note_environment(run, each, judge)
+        generate_and_score(
+            run,
+            plan,
+            works,
+            partial_open(chosen, plan.sampling),
+            judge,
+            reading=readings[0],
+            too_long=skip_or_fail,
+            progress=progress,
+        )
+        if judge is not None:
+            for each in readings[1:]:
+                score_run(run, works, judge, reading=each, progress=progress)
+        results = _summaries(run, [each.name for each in readings], k)
     _print_results(results, run.folder, as_json=as_json)
 
 
@@ -228,7 +237,7 @@ def _plan_and_model(
     from octopack_tasks.generation import BACKENDS, Sampling, Stop
     from octopack_tasks.plans import Plan, Shard, TaskPlan
     from octopack_tasks.presets import get_preset
-    from octopack_tasks.problems import dataset_name
+    from octopack_tasks.problems import lasting_dataset_name
     from octopack_tasks.tasks import find_tasks
 
     chosen = get_preset(preset) if preset else None
@@ -251,7 +260,7 @@ def _plan_and_model(
         typer.echo("octopack: --temperature 0 makes all samples of a problem the same", err=True)
     plan = Plan(
         tuple(planned),
-        dataset_name(dataset),
+        lasting_dataset_name(dataset),
         sampling,
         _choice(Stop, stop, "--stop"),
         limit,
@@ -302,6 +311,7 @@ def _part_of(out: Path, plan: Plan) -> Run:
 
 
 def score(
+    context: typer.Context,
     paths: Annotated[
         list[Path],
         typer.Argument(
@@ -338,10 +348,11 @@ def score(
     """
     import tempfile
 
-    from octopack_tasks.evaluation import import_recordings, load, opened_sandbox
+    from octopack_tasks.evaluation import import_recordings, load, opened_sandbox, relocate
     from octopack_tasks.evaluation import score as score_run
     from octopack_tasks.readings import get_readings
     from octopack_tasks.recordings import read_recordings
+    from octopack_tasks.results import check_ks
     from octopack_tasks.runs import Run
 
     readings = get_readings(reading)
@@ -358,18 +369,26 @@ def score(
     ):
         if recordings:
             import_recordings(run, recordings, dataset, sys.argv)
-        if again:
-            for each in readings:
-                run.drop_judgements(each.name)
+        elif dataset is not None and _is_typed(context, "dataset"):
+            relocate(run, dataset)
         works = load(run)
         if not any(work.task.is_executed for work in works):
             raise _user_error("descriptions have no tests: evaluate humanevalexplainsynthesize with --descriptions")
+        check_ks(works, k)
         with opened_sandbox(works, sandbox, workers, cache=cache) as judge:
             assert judge is not None
+            for each in readings if again else ():
+                run.drop_judgements(each.name)
             for each in readings:
                 score_run(run, works, judge, reading=each, progress=progress)
         results = _summaries(run, [each.name for each in readings], k)
     _print_results(results, run.folder if is_run or out else None, as_json=as_json)
+
+
+def _is_typed(context: typer.Context, option: str) -> bool:
+    """Whether an option stands on the command line; otherwise its value may come from the environment."""
+    source = context.get_parameter_source(option)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _summaries(run: Run, readings: Sequence[str], ks: Sequence[int] | None) -> list[Results]:
@@ -406,7 +425,8 @@ def merge(
         contents = [(part, _read_json(part)) for part in parts]
         whole = merged_generations(contents)
         write_json(out, whole)
-        typer.echo(f"{out}: samples of {len(whole)} problems from {len(parts)} files")
+        samples = sum(map(len, whole))
+        typer.echo(f"{out}: {samples} samples of {len(whole)} problems from {len(parts)} files")
         return
     runs = [Run(part) for part in parts]
     with Run(out).locked() as into:
@@ -447,21 +467,25 @@ def status(
     if watch:
         from octopack_tasks.watch import watch as watch_run
 
-        is_complete = watch_run(run, _console(), every).is_complete
+        last = watch_run(run, _console(), every)
+        is_complete, has_samples = last.is_complete, not last.samples_left
     else:
-        is_complete = _print_status(run, as_json=as_json)
+        found = _print_status(run, as_json=as_json)
+        is_complete = all(task.is_complete for task in found)
+        has_samples = all(task.samples == task.expected for task in found)
     if not (is_complete or as_json):
-        in_use = "a process works on it"
-        typer.echo(in_use if run.is_in_use else f"incomplete: run the command that began it again{_command(manifest)}")
+        mend = f"`octopack score {folder}` judges the rest" if has_samples else _what_completes(manifest)
+        typer.echo("a process works on it" if run.is_in_use else f"incomplete: {mend}")
     if not is_complete:
         raise typer.Exit(1)
 
 
-def _print_status(run: Run, *, as_json: bool) -> bool:
-    """Print what a run has; whether it is complete."""
+def _print_status(run: Run, *, as_json: bool) -> list[TaskStatus]:
+    """Print what a run has."""
     import dataclasses
 
     from rich.table import Table
+    from rich.text import Text
 
     from octopack_tasks.evaluation import load, status_of
 
@@ -470,33 +494,35 @@ def _print_status(run: Run, *, as_json: bool) -> bool:
     if as_json:
         tasks = [dataclasses.asdict(task) for task in found]
         typer.echo(json.dumps({"in_use": run.is_in_use, "complete": is_complete, "tasks": tasks}, indent=2))
-        return is_complete
-    table = Table("task", "samples", "judged", "lack samples", title=str(run.folder), title_justify="left")
+        return found
+    table = Table("task", "samples", "judged", "lack samples", title=Text(str(run.folder)), title_justify="left")
     for task in found:
         lacking = task.lacking
         table.add_row(
             task.task,
             f"{task.samples} of {task.expected}",
             "-" if task.judged is None else f"{task.judged} of {task.expected}",
-            ", ".join(lacking[:3]) + (f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""),
+            Text(", ".join(lacking[:3]) + (f" and {len(lacking) - 3} more" if len(lacking) > 3 else "")),
         )
     _console().print(table)
     if is_complete:
         typer.echo("complete")
-    return is_complete
+    return found
 
 
-def _command(manifest: Mapping[str, Any]) -> str:
+def _what_completes(manifest: Mapping[str, Any]) -> str:
     import shlex
 
+    if parts := manifest.get("merged_from"):
+        return f"run what its parts lack, then merge all of them again (merged from {shlex.join(parts)})"
     command = [Path(part).name if index == 0 else part for index, part in enumerate(manifest.get("command", []))]
-    return f": {shlex.join(command)}" if command else ""
+    return f"run the command that began it again: {shlex.join(command)}"
 
 
 def compare(
     first: Annotated[Path, typer.Argument(metavar="RUN_A", help="Folder of a run.")],
     second: Annotated[Path, typer.Argument(metavar="RUN_B", help="Folder of another.")],
-    reading: _Reading = "paper",
+    reading: Annotated[str, typer.Option(help="The scores of which reading: `paper` or `corrected`.")] = "paper",
     show: Annotated[int, typer.Option(min=0, help="How many problems to show of each task.")] = 10,
     as_json: _Json = False,
 ) -> None:
@@ -517,6 +543,7 @@ def compare(
 
 
 def _print_comparison(comparison: Comparison, first: Path, second: Path, show: int) -> None:
+    from rich.markup import escape
     from rich.table import Table
 
     console = _console()
@@ -526,7 +553,8 @@ def _print_comparison(comparison: Comparison, first: Path, second: Path, show: i
             console.print(f"  {line}", markup=False)
     else:
         console.print("same settings, model, versions and environment", style="bold")
-    table = Table("task", "problems", str(first), str(second), "difference", "p-value", "problems that differ")
+    names = escape(str(first)), escape(str(second))
+    table = Table("task", "problems", *names, "difference", "p-value", "problems that differ")
     for task in comparison.tasks:
         table.add_row(
             task.task,
@@ -651,7 +679,10 @@ def _print_reading(results: Results) -> None:
     ks = sorted({value.k for result in results.tasks for value in result.scores})
     table = Table("task", "problems", "samples", *(f"pass@{k} (95 % interval)" for k in ks), "outcomes")
     for result in results.tasks:
-        values = {value.k: f"{value.value:.1%} ({value.low:.1%} to {value.high:.1%})" for value in result.scores}
+        values = {
+            value.k: f"{value.value:.1%}" + f" ({value.low:.1%} to {value.high:.1%})" * value.has_interval
+            for value in result.scores
+        }
         outcomes = ", ".join(f"{name} {count}" for name, count in result.outcomes.items())
         table.add_row(
             result.task, str(result.problems), str(result.samples), *(values.get(k, "-") for k in ks), outcomes
@@ -662,12 +693,15 @@ def _print_reading(results: Results) -> None:
         kinds = ", ".join(f"{name} {kind.pass_at_1:.1%} of {kind.problems}" for name, kind in result.bug_types.items())
         if kinds:
             console.print(f"{result.task} by bug: {kinds}", markup=False)
+        if result.problems < result.dataset_problems:
+            console.print(f"{result.task}: {result.problems} of the dataset's {result.dataset_problems} problems only")
         if result.too_long:
             console.print(f"{result.task}: {result.too_long} samples not asked for, the prompt was too long")
         if result.missing:
             console.print(f"{result.task}: {result.missing} samples are missing, the score covers the other problems")
         if result.changed_tests:
-            console.print(f"{result.task}: tests made repeatable (docs/fidelity.md): {', '.join(result.changed_tests)}")
+            changed = ", ".join(result.changed_tests)
+            console.print(f"{result.task}: tests made repeatable (docs/fidelity.md): {changed}", markup=False)
         if result.suspicious:
             console.print(f"{result.task}: {result.suspicious} passes look suspicious, see the verdicts")
 

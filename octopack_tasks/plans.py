@@ -120,7 +120,7 @@ class Plan:
         names = {plan.name for plan in self.tasks}
         ordered = sorted(self.tasks, key=lambda plan: get_task(plan.name).is_executed)
         works = [self._work(plan, names) for plan in ordered]
-        return [work for work in works if work.problems.problems or work.describer]
+        return [work for work in works if work.problems.problems]  # a shard may be left without any
 
     def _work(self, plan: TaskPlan, names: set[str]) -> Work:
         task = get_task(plan.name)
@@ -256,7 +256,7 @@ def _brief(value: Any) -> str:
     if value is None:
         return "absent"
     text = value if isinstance(value, str) else repr(value)
-    return text if len(text) <= 60 else f"{text[:60]}..."
+    return text if len(text) <= 60 else f"{text[:12]}...{text[-45:]}"  # folders differ at their ends
 
 
 def plan_from_manifest(manifest: Mapping[str, Any]) -> Plan:

@@ -100,8 +100,8 @@ class Preset:
         return TaskPlan(
             task.name,
             prompt or planned.prompt,
-            n_samples or planned.n_samples,
-            max_length or planned.max_length or 2048,
+            planned.n_samples if n_samples is None else n_samples,
+            max_length if max_length is not None else planned.max_length or 2048,
             max_new_tokens,
         )
 

@@ -210,6 +210,14 @@ def dataset_name(dataset: str | os.PathLike[str] | None = None) -> str:
     return os.fspath(dataset or os.environ.get(DATASET_VARIABLE) or HUB_DATASET)
 
 
+def lasting_dataset_name(dataset: str | os.PathLike[str] | None = None) -> str:
+    """The same, such that it means the same in any working folder: a local folder by its whole path."""
+    name = dataset_name(dataset)
+    folder = Path(name).expanduser()
+    is_local = name != STARTER_PACK and folder.is_dir()
+    return os.path.abspath(folder) if is_local else name  # noqa: PTH100 - links stay as named
+
+
 def load_problems(language: str, dataset: str | os.PathLike[str] | None = None) -> ProblemSet:
     """Load the problems of a language.
 

@@ -273,6 +273,21 @@ class Run:
         """Whether the folder holds a run."""
         return (self.folder / "manifest.json").exists()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing has been generated or judged."""
+        return not any(self.folder.glob("samples/*")) and not any(self.folder.glob("verdicts/*/*"))
+
+    def check_vacant(self) -> None:
+        """Raise a `UserError` if the folder holds a run, or the samples of one that was never finished being made."""
+        if self.exists:
+            raise UserError(
+                f"{self.folder} holds a run already: `octopack score {self.folder}` goes on with it, another --out "
+                "begins another"
+            )
+        if not self.is_empty:
+            raise UserError(f"{self.folder} holds samples but no manifest.json; give another --out, or delete it")
+
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Write the manifest, wholly or not at all."""
         self.write_json("manifest.json", {"format": FORMAT, **manifest})
@@ -300,6 +315,10 @@ class Run:
         """Keep judgements."""
         self._check_locked()
         self._log(f"verdicts/{reading}", task).append(judgement.to_json() for judgement in judgements)
+
+    def has_judgements(self, reading: str) -> bool:
+        """Whether anything is judged under a reading."""
+        return any(self.folder.glob(f"verdicts/{reading}/*"))
 
     def drop_judgements(self, reading: str) -> None:
         """Forget what was judged under a reading, to judge it again."""

@@ -274,6 +274,8 @@ def find_tasks(names: Iterable[str]) -> list[Task]:
         if not members:
             raise UserError(f"no task or group {name!r}; `octopack tasks list` shows what there is")
         found.update((member, get_task(member)) for member in members)
+    if not found:
+        raise UserError("name at least one task; `octopack tasks list` shows what there is")
     return list(found.values())
 
 

@@ -251,10 +251,12 @@ def _shown(folder: Path, snapshot: Snapshot, pace: Pace, size: ConsoleDimensions
         for name, tasks in rows
     ]
     counts = max((len(_count(*pair)) for _, *pairs, _ in cells for pair in pairs if pair), default=0)
-    room = size.width - 13 - 2 * (counts + 1) - max(len("pass@1 so far"), *(len(text) for *_, text in cells))
-    if max(len(name) for name, *_ in cells) + 8 > room:  # a narrow terminal: names without what all have in common
+    room = size.width - 13 - 2 * (counts + 1) - max(len("pass@1 so far"), *(len(text) for *_, text in cells), 0)
+    longest = max((len(name) for name, *_ in cells), default=0)
+    if longest + 8 > room:  # a narrow terminal: names without what all have in common
         cells = [(name.removeprefix("humaneval"), *rest) for name, *rest in cells]  # type: ignore[misc]
-    width = min(20, max(0, (room - max(len(name) for name, *_ in cells)) // 2))
+        longest = max(len(name) for name, *_ in cells)
+    width = min(20, max(0, (room - longest) // 2))
     table = Table(title, title=Text(str(folder)), title_justify="left")
     for name in ("samples", "judged"):
         table.add_column(name, no_wrap=True)

@@ -16,6 +16,7 @@ from stand_ins import StandInSandbox
 from octopack_tasks import cli, get_task, load_problems
 from octopack_tasks.presets import get_preset, presets, published_scores
 from octopack_tasks.runs import Run
+from sandboxes import SandboxUnavailable
 
 Typed = Callable[..., tuple[int, str, str]]
 
@@ -41,6 +42,7 @@ def octopack(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 
 
 REPLAY = ("--backend", "replay", "--model", "canonical")
+CORRECTED = ("--reading", "corrected", "--stop", "never")
 
 
 def test_evaluate_prints_a_table_and_keeps_everything(octopack: Typed) -> None:
@@ -112,6 +114,22 @@ def test_generations_are_scored_and_merged(octopack: Typed) -> None:
     [
         (("evaluate", "--tasks", "humanevalfix", "--out", "run"), "name a model with --model"),
         (("evaluate", *REPLAY, "--tasks", "humanevalfox", "--out", "run"), "no task or group 'humanevalfox'"),
+        (("evaluate", *REPLAY, "--tasks", "", "--out", "run"), "name at least one task"),
+        (
+            (
+                "evaluate",
+                *REPLAY,
+                "--preset",
+                "octocoder",
+                "--n-samples",
+                "0",
+                "--tasks",
+                "humanevalfix",
+                "--out",
+                "run",
+            ),
+            "--n-samples must be",
+        ),
         (("evaluate", *REPLAY, "--tasks", "humanevalfix", "--prompt", "octo", "--out", "run"), "unknown prompt format"),
         (("evaluate", *REPLAY, "--tasks", "humanevalfix", "--backend", "vlm", "--out", "run"), "unknown --backend"),
         (("evaluate", *REPLAY, "--tasks", "humanevalfix", "--stop", "now", "--out", "run"), "paper, never"),
@@ -144,7 +162,93 @@ def test_a_k_that_the_samples_do_not_allow(octopack: Typed) -> None:
         "evaluate", *REPLAY, "--tasks", "humanevalfixtests-go", "--k", 1, "--k", 3, "--n-samples", 2, "--out", "run"
     )
     assert code == 2
-    assert "pass@3 needs 1 <= k <= 2" in err
+    assert "pass@3 needs 1 <= k <= 2, the samples of every problem in humanevalfixtests-go: draw more" in err
+    assert not Path("run").exists(), "it is said before anything is generated"
+
+
+def test_a_run_says_what_completes_it(octopack: Typed) -> None:
+    command = ("--tasks", "humanevalfixtests-go", "--n-samples", 2)
+    octopack("generate", *REPLAY, *command, "--out", "generated")
+    assert "`octopack score generated` judges the rest" in octopack("status", "generated")[1]
+    octopack("evaluate", *REPLAY, *command, "--tasks-shard", "1/3", "--out", "parts")
+    code, out, _ = octopack("merge", "parts/shard-1-of-3", "--out", "whole")
+    assert code == 1
+    assert "then merge all of them again (merged from parts/shard-1-of-3)" in out
+    octopack("evaluate", "--backend", "replay", "--model", "typo", *command, "--out", "begun")
+    code, out, _ = octopack("status", "begun")
+    assert code == 1
+    assert "run the command that began it again: octopack evaluate --backend replay --model typo" in out
+
+
+def test_a_run_under_another_reading_is_complete(octopack: Typed) -> None:
+    octopack("evaluate", *REPLAY, "--tasks", "humanevalfixtests-go", *CORRECTED, "--out", "run")
+    assert octopack("status", "run")[0] == 0
+    octopack("evaluate", *REPLAY, "--tasks", "humanevalfixtests-go", "--out", "other", "--stop", "never")
+    code, _, err = octopack("compare", "run", "other", "--reading", "corrected")
+    assert (code, "score them first (first: humanevalfixtests-go; second: none)" in err) == (2, True)
+
+
+def test_verdicts_are_kept_where_nothing_can_judge_them_again(octopack: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+    octopack("evaluate", *REPLAY, "--tasks", "humanevalfixtests-go", "--out", "run")
+
+    def unavailable(*_: Any, **__: Any) -> Any:
+        raise SandboxUnavailable("there is no sandbox")
+
+    monkeypatch.setattr("octopack_tasks.evaluation.open_sandbox", unavailable)
+    code, _, err = octopack("score", "run", "--again")
+    assert (code, "there is no sandbox" in err) == (2, True)
+    assert octopack("status", "run")[0] == 0
+    code, _, err = octopack("evaluate", *REPLAY, "--tasks", "humanevalfixtests-go", "--out", "other")
+    assert code == 2
+    assert not list(Path("other").rglob("*.json"))
+
+
+def test_a_dataset_is_found_from_any_folder_and_may_be_moved(octopack: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("rows").mkdir()
+    rows = [json.dumps(problem.to_row()) for problem in load_problems("go", "starter")]
+    Path("rows/go.jsonl").write_text("\n".join(rows))
+    Path("elsewhere").mkdir()
+    octopack("evaluate", *REPLAY, "--tasks", "humanevalfixtests-go", "--dataset", "rows", "--out", "run")
+    with monkeypatch.context() as there:
+        there.chdir("elsewhere")
+        assert octopack("status", "../run")[0] == 0
+    Path("rows").rename("moved")
+    assert "no folder" in octopack("status", "run")[2]
+    assert octopack("score", "run")[0] == 2  # the variable names another dataset, which is not what the run is about
+    assert octopack("score", "run", "--dataset", "moved")[0] == 0
+    assert octopack("status", "run")[0] == 0
+    Path("moved/go.jsonl").write_text("\n".join(rows[1:]))
+    assert "has changed" in octopack("score", "run", "--dataset", "moved")[2]
+
+
+def test_names_are_not_taken_for_markup(octopack: Typed) -> None:
+    folder = Path("a[/b]")
+    octopack("evaluate", *REPLAY, "--tasks", "humanevalfixtests-go", "--limit", 1, "--out", folder)
+    for command in (("status", folder), ("status", folder, "--watch"), ("compare", folder, folder)):
+        code, out, _ = octopack(*command)
+        assert (code, str(folder) in out) == (0, True)
+
+
+def test_a_score_of_a_part_of_the_dataset_says_so(octopack: Typed) -> None:
+    task = get_task("humanevalfixtests-go")
+    problems = load_problems("go", "starter")
+    Path("some.jsonl").write_text(json.dumps({"task_id": problems[3].task_id, "completion": "}"}))
+    code, out, _ = octopack("score", "some.jsonl", "--tasks", task.name)
+    assert code == 0
+    assert f"{task.name}: 1 of the dataset's {len(problems)} problems only" in out
+    assert "% (" not in out, "a single problem tells nothing of others"
+    scored = json.loads(octopack("score", "some.jsonl", "--tasks", task.name, "--json")[1])
+    (scores,) = scored["results"][task.name]["scores"].values()
+    assert (scores["stderr"], scores["low"], scores["high"]) == (None, None, None)
+    _, out, _ = octopack("evaluate", *REPLAY, "--tasks", task.name, "--out", "run")
+    assert "problems only" not in out
+
+
+def test_a_shard_without_problems_is_complete(octopack: Typed) -> None:
+    command = ("--tasks", "humanevalfixtests-go,humanevalexplain-go", "--tasks-shard", "30/31")
+    assert octopack("evaluate", *REPLAY, *command, "--out", "run")[0] == 0
+    assert octopack("status", "run/shard-30-of-31")[0] == 0
+    assert octopack("status", "run/shard-30-of-31", "--watch")[0] == 0
 
 
 def test_presets_are_listed_beside_their_scores(octopack: Typed) -> None:

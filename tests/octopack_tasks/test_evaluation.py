@@ -26,9 +26,10 @@ from octopack_tasks.evaluation import (
     status_of,
 )
 from octopack_tasks.generation import Finish, Sampling, Stop, open_backend
+from octopack_tasks.judging import note_environment
 from octopack_tasks.merging import merge
 from octopack_tasks.plans import Plan, Shard, TaskPlan, TooLong
-from octopack_tasks.readings import PAPER
+from octopack_tasks.readings import CORRECTED, PAPER
 from octopack_tasks.recordings import merged_generations, read_recordings
 from octopack_tasks.results import NO_ANSWER, summarize
 from octopack_tasks.runs import Run
@@ -103,6 +104,50 @@ def test_other_settings_are_refused_and_named(tmp_path: Path) -> None:
     plan = plan_of("humanevalfixtests-python")
     with Run(tmp_path).locked() as run, pytest.raises(UserError, match=r"model\.name is model, not another"):
         start(run, plan, plan.load(), ModelChoice("stand-in", "another"))
+
+
+def test_a_run_that_came_to_nothing_is_begun_anew(tmp_path: Path) -> None:
+    plan = plan_of("humanevalfixtests-python")
+    with Run(tmp_path).locked() as run:
+        start(
+            run, plan, plan.load(), ModelChoice("stand-in", "misspelt"), ["octopack", "evaluate", "--model", "misspelt"]
+        )
+    run = run_plan(tmp_path, plan)
+    assert run.manifest["settings"]["model"]["name"] == "model"
+    assert "misspelt" not in run.manifest["command"]
+
+
+def test_a_run_goes_on_where_its_dataset_lies_now(tmp_path: Path) -> None:
+    rows = [json.dumps(problem.to_row()) for problem in load_problems("python", "starter")]
+    for place, lines in (("there", rows), ("here", rows), ("other", rows[::-1])):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "python.jsonl").write_text("\n".join(lines))
+
+    def plan_at(place: str) -> Plan:
+        return Plan(plan_of("humanevalfixtests-python").tasks, str(tmp_path / place))
+
+    with pytest.raises(ConnectionError):
+        run_plan(tmp_path / "run", plan_at("there"), StandInModel(fails_after=5))
+    (tmp_path / "there" / "python.jsonl").unlink()
+    run = run_plan(tmp_path / "run", plan_at("here"))
+    assert status_of(run, load(run))[0].is_complete
+    with pytest.raises(UserError, match=r"other settings: dataset is .*here, not .*other; .*dataset_sha256"):
+        run_plan(tmp_path / "run", plan_at("other"))
+
+
+def test_keys_are_in_no_file(tmp_path: Path) -> None:
+    plan = plan_of("humanevalfixtests-python")
+    command = [
+        *("octopack", "evaluate", "--tasks", "humanevalfixtests-python"),
+        *("--model-args", "concurrency=2,api_key=SECRET,max_retries=3"),
+        *("--model-args=token=SECRET", '--model-args=extra_body={"api_key": "SECRET"}'),
+    ]
+    options = {"api_key": "SECRET", "extra_body": {"api_key": "SECRET", "top_k": 4}}
+    with Run(tmp_path).locked() as run:
+        start(run, plan, plan.load(), ModelChoice("openai", "model", options=options), command)
+    assert "SECRET" not in (tmp_path / "manifest.json").read_text()
+    assert run.manifest["command"][5] == "concurrency=2,api_key=***,max_retries=3"
+    assert "'top_k': 4" in run.manifest["settings"]["model"]["options"]["extra_body"]
 
 
 def test_another_environment_is_refused_until_asked_for(tmp_path: Path) -> None:
@@ -218,9 +263,45 @@ def test_the_library_function_scores_given_completions() -> None:
     json.dumps(results.to_json(), allow_nan=False)
 
 
-def test_lacking_completions_are_refused() -> None:
-    with pytest.raises(UserError, match="0 completions for"):
-        _evaluated({"Other/0": ["text"]}, passes=lambda _: True)
+@pytest.mark.parametrize(
+    ("completions", "message"),
+    [
+        ({}, "no completions are given"),
+        ({"StarterPython/0": []}, "no completions are given"),
+        ({"StarterPython/0": ["text"]}, "no completions for StarterPython/1"),
+        ({"StarterPython/0": ["text"], "Other/0": ["text"]}, "1 of 2 completions are .* not have .'Other/0'"),
+        ({"StarterPython/0": ["a"], "StarterPython/1": ["a", "b"]}, "1 for StarterPython/0, 2 for StarterPython/1"),
+        ({"StarterPython/0": "text"}, "must be a list of strings, not 'text'"),
+        ({"StarterPython/0": [None]}, r"must be a list of strings, not \[None\]"),
+    ],
+)
+def test_completions_that_do_not_fit_are_refused(completions: Any, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        _evaluated(completions, passes=lambda _: True)
+
+
+def test_a_run_of_other_completions_is_not_taken_for_these(tmp_path: Path) -> None:
+    def all_are(text: str) -> dict[str, list[str]]:
+        return {problem.task_id: [text] for problem in load_problems("python", "starter")}
+
+    _evaluated(all_are("a"), passes=lambda _: True, out=tmp_path)
+    (again,) = _evaluated(all_are("a"), passes=lambda _: False, out=tmp_path).values()
+    assert again.pass_at(1) == 1, "the same is not judged again"
+    with pytest.raises(UserError, match=r"other settings: model\.revision"):
+        _evaluated(all_are("b"), passes=lambda _: True, out=tmp_path)
+
+
+def test_a_run_is_complete_when_every_reading_it_is_scored_with_is(tmp_path: Path) -> None:
+    plan = plan_of("humanevalfixtests-python", stop=Stop.NEVER)
+    works = plan.load()
+    with Run(tmp_path).locked() as run:
+        start(run, plan, works, MODEL)
+        generate_and_score(run, plan, works, StandInModel, StandInSandbox(), reading=CORRECTED)
+        assert status_of(run, works)[0].is_complete
+        note_environment(run, PAPER, StandInSandbox())
+        assert (status_of(run, works)[0].judged, status_of(run, works)[0].is_complete) == (0, False)
+        score(run, works, StandInSandbox())
+        assert status_of(run, works)[0].is_complete
 
 
 @pytest.mark.parametrize("language", ["python", "go"])
@@ -404,6 +485,27 @@ def test_shards_put_together_equal_the_whole(tmp_path: Path) -> None:
     works = load(merged)
     assert all(status.is_complete for status in status_of(merged, works))
     assert summarize(merged, works, "paper").tasks == summarize(whole, load(whole), "paper").tasks
+
+
+def test_shards_without_any_problem_are_put_together_with_the_others(tmp_path: Path) -> None:
+    names = ("humanevalfixtests-python", "humanevalexplaindescribe-js", "humanevalexplainsynthesize-js")
+    shards = [run_plan(tmp_path / f"shard{index}", plan_of(*names, shard=Shard(index, 12))) for index in range(12)]
+    assert [len(load(shard)) for shard in shards] == [3] * 10 + [0] * 2
+    with Run(tmp_path / "merged").locked() as merged:
+        merge(shards[::-1], merged)
+        assert all(status.is_complete for status in status_of(merged, load(merged)))
+    with Run(tmp_path / "empty").locked() as empty, pytest.raises(UserError, match="nothing to merge"):
+        merge(shards[10:], empty)
+
+
+def test_remains_of_an_interrupted_import_or_merge_are_not_taken_for_samples(tmp_path: Path) -> None:
+    part = run_plan(tmp_path / "part", plan_of("humanevalfixtests-python"))
+    with Run(tmp_path / "remains").locked() as remains:
+        remains.add_samples("humanevalfixtests-python", part.samples("humanevalfixtests-python"))
+        with pytest.raises(UserError, match="holds samples but no manifest"):
+            merge([part], remains)
+        with pytest.raises(UserError, match="holds samples but no manifest"):
+            import_recordings(remains, [], "starter", [])
 
 
 def test_parts_of_different_runs_are_not_merged(tmp_path: Path) -> None:
