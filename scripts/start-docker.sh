@@ -8,7 +8,12 @@ command -v dockerd >/dev/null || { echo "no Docker daemon: apt-get install docke
 log=${TMPDIR:-/tmp}/dockerd.log
 echo "== starting dockerd (log: $log)"
 rm -f /var/run/docker.pid
-setsid nohup dockerd >"$log" 2>&1 </dev/null &
+runtimes=()
+# With gVisor, if it is installed and no configuration of the machine's owner says how.
+if command -v runsc >/dev/null && [ ! -e /etc/docker/daemon.json ]; then
+  runtimes=(--add-runtime "runsc=$(cd "$(dirname "$0")" && pwd)/runsc.sh")
+fi
+setsid nohup dockerd "${runtimes[@]}" >"$log" 2>&1 </dev/null &
 for _ in $(seq 60); do
   docker info >/dev/null 2>&1 && exit 0
   sleep 1

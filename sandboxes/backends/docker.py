@@ -93,7 +93,8 @@ class DockerBackend:
         self._images = _images(client, languages, options.image)
         if self._runtime and self._runtime not in client.info().get("Runtimes", {}):
             raise SandboxUnavailable(
-                f"the Docker daemon has no runtime {self._runtime!r}: it has {', '.join(client.info()['Runtimes'])}"
+                f"the Docker daemon has no runtime {self._runtime!r}, only {', '.join(client.info()['Runtimes'])}: "
+                "add it to /etc/docker/daemon.json (docs/sandboxes.md, gVisor) and restart Docker"
             )
         _remove_orphans(client)
         client.close()
