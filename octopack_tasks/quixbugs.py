@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from octopack_tasks.errors import UserError
+from octopack_tasks.languages import get_language
 from octopack_tasks.pack.wording import Wording
 from octopack_tasks.problems import Problem, ProblemSet
 
@@ -60,10 +61,20 @@ def load_quixbugs(language: str, folder: str | os.PathLike[str]) -> ProblemSet:
 
 def _program_names(root: Path, language: str) -> list[str]:
     """The names of the programs, as the Python ones are called."""
-    buggy, correct = ({file.stem.lower() for file in (root / name).iterdir()} for name in _FOLDERS[language])
-    return sorted(
-        name for name in buggy & correct if not name.endswith("_test") and name not in _NO_PROGRAMS and name[0] != "_"
-    )
+    buggy, correct = ({*_programs_in(root / folder, language)} for folder in _FOLDERS[language])
+    for name in sorted(buggy ^ correct):
+        there, lacking = _FOLDERS[language] if name in buggy else reversed(_FOLDERS[language])
+        raise UserError(
+            f"{root / there} has a program {name!r}, and {root / lacking} has none: the checkout is not whole"
+        )
+    return sorted(buggy)
+
+
+def _programs_in(folder: Path, language: str) -> Iterator[str]:
+    for file in folder.glob(f"*.{get_language(language).extension}"):
+        name = file.stem.lower()
+        if not name.endswith("_test") and name not in _NO_PROGRAMS and name[:1] not in ("_", "."):
+            yield name
 
 
 def _problem(
@@ -96,7 +107,7 @@ def _problem(
 
 def _read(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8").replace("\r\n", "\n")
+        return file.read_text(encoding="utf-8-sig").replace("\r\n", "\n")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{file} cannot be read: {error}") from None
 
@@ -211,6 +222,8 @@ def _python_test(root: Path, name: str) -> str:
             lines.append(f"    assert abs({call} - {expected!r}) <= {arguments[-1]!r}\n")
         else:
             lines.append(f"    assert plain({call}) == {expected!r}\n")
+    if not lines:  # anything would pass
+        raise UserError(f"{file} holds no case")
     return f"\n{_PLAIN}\ndef check({name}):\n{''.join(lines)}\ncheck({name})\n"
 
 
@@ -219,17 +232,22 @@ def _json_cases(file: Path) -> Iterator[tuple[list[Any], Any]]:
         if not line.strip():
             continue
         try:
-            arguments, expected = json.loads(line)
-        except (ValueError, TypeError):
+            arguments, expected = json.loads(line, parse_constant=_no_number)
+        except (ValueError, TypeError, RecursionError):
             raise UserError(f"{file} line {number}: a case is a list of arguments and a result, as JSON") from None
         yield arguments if isinstance(arguments, list) else [arguments], expected
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
 
 
 def _pytest_test(root: Path, name: str) -> str:
     """The tests of the programs on graphs and lists: QuixBugs' own functions, called one after the other."""
     file = root / "python_testcases" / f"test_{name}.py"
-    if not file.is_file():
-        raise UserError(f"{name} has neither json_testcases/{name}.json nor {file.relative_to(root)} in {root}")
+    # Where the cases are in a file of their own, QuixBugs' function does no more than read them.
+    if not file.is_file() or "load_json_testcases" in _read(file):
+        raise UserError(f"{name} has no tests: {root} lacks json_testcases/{name}.json or {file.relative_to(root)}")
     tree = _parsed(_read(file), file)
     tests = [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test")]
     kept = [node for node in tree.body if not isinstance(node, (ast.Import, ast.ImportFrom, ast.If))]

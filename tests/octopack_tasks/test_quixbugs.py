@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -245,18 +246,56 @@ def test_the_tasks_are_beside_those_of_humanevalpack() -> None:
         ("correct_python_programs/doubles.py", "def doubles(a):\n    pass\n", "begins its function in another way"),
         ("json_testcases/doubles.json", "[[1], 2]\n{\n", "doubles.json line 2: a case is a list"),
         ("json_testcases/doubles.json", "17\n", "doubles.json line 1: a case is a list"),
+        ("json_testcases/doubles.json", "[[NaN], 1]", "doubles.json line 1: a case is a list"),
+        ("json_testcases/doubles.json", "[" * 100_000, "doubles.json line 1: a case is a list"),
+        ("json_testcases/doubles.json", "\n\n", "doubles.json holds no case"),
         ("python_testcases/test_last.py", "x = 1\n", "has no function whose name begins with `test`"),
         ("python_programs/doubles.py", "\udcff", "cannot be read"),
     ],
 )
 def test_broken_files_are_named(checkout: Path, tmp_path: Path, broken: str, text: str, message: str) -> None:
-    for file in checkout.rglob("*.*"):
-        copy = tmp_path / file.relative_to(checkout)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_bytes(file.read_bytes())
-    (tmp_path / broken).write_text(text, encoding="utf-8", errors="surrogateescape")
+    root = shutil.copytree(checkout, tmp_path / "copy")
+    (root / broken).write_text(text, encoding="utf-8", errors="surrogateescape")
     with pytest.raises(UserError, match=message):
-        load_quixbugs("python", tmp_path)
+        load_quixbugs("python", root)
+
+
+@pytest.mark.parametrize(
+    ("language", "missing", "message"),
+    [
+        (
+            "python",
+            "python_programs/last.py",
+            "correct_python_programs has a program 'last', and .*python_programs has",
+        ),
+        ("python", "correct_python_programs/last.py", "has a program 'last', and .*correct_python_programs has none"),
+        ("java", "java_programs/LAST.java", "correct_java_programs has a program 'last', and .*java_programs has none"),
+        ("java", "java_testcases/junit/LAST_TEST.java", r"LAST_TEST\.java cannot be read"),
+        ("java", "python_programs/last.py", r"python_programs/last\.py cannot be read"),
+        ("python", "python_testcases/test_last.py", r"last has no tests: .*json_testcases/last\.json"),
+        ("python", "json_testcases/doubles.json", r"doubles has no tests: .*json_testcases/doubles\.json"),
+    ],
+)
+def test_files_that_are_missing_are_named(
+    checkout: Path, tmp_path: Path, language: str, missing: str, message: str
+) -> None:
+    root = shutil.copytree(checkout, tmp_path / "copy")
+    (root / "java_programs" / "LAST.class").write_bytes(b"")  # QuixBugs has compiled programs beside the others
+    (root / "python_testcases" / "test_doubles.py").write_text(
+        "from load_testdata import load_json_testcases\n\ndef test_doubles(x):\n    assert doubles(*x)\n"
+    )
+    assert len(load_quixbugs(language, root)) == 2
+    (root / missing).unlink()
+    with pytest.raises(UserError, match=message):
+        load_quixbugs(language, root)
+
+
+@pytest.mark.parametrize("language", ["python", "java"])
+def test_windows_files_give_the_same_rows(checkout: Path, tmp_path: Path, language: str) -> None:
+    root = shutil.copytree(checkout, tmp_path / "copy")
+    for file in root.rglob("*.*"):
+        file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"\n", b"\r\n"))
+    assert load_quixbugs(language, root).problems == load_quixbugs(language, checkout).problems
 
 
 @pytest.mark.parametrize("dataset", [None, "starter", "no/such/folder"])
