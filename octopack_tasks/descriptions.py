@@ -79,14 +79,14 @@ def read_descriptions(path: str | os.PathLike[str], problems: ProblemSet) -> Des
     """
     file = _file_of(Path(path).expanduser(), problems.language)
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"could not read the descriptions {file}: {error}") from None
     if file.name.endswith(".jsonl"):
         return _from_samples(text, file)
     try:
         generations = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{file} is not JSON: {error}") from None
     return of_generations(generations, problems, str(file))
 
@@ -139,7 +139,7 @@ def _from_samples(text: str, file: Path) -> Descriptions:
             task_id = sample["doc"]["task_id"]
             responses = sample["filtered_resps"] if "filtered_resps" in sample else sample["resps"]
             solutions = tuple(_solution(response) for response in _flat(responses))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise UserError(
                 f"{file} line {number} is not a sample logged by lm-eval "
                 f"(an object with `doc`, its `task_id`, and `filtered_resps`): {error!r}"
@@ -168,7 +168,7 @@ def _solution(response: str) -> str:
     if response.startswith("{"):
         try:
             record = json.loads(response)
-        except ValueError:
+        except (ValueError, RecursionError):
             return response
         if isinstance(record, dict) and isinstance(record.get("solution"), str):
             return str(record["solution"])

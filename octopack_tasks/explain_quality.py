@@ -99,7 +99,7 @@ def load_metrics(*, synonyms: bool = False) -> dict[str, Metric]:
         raise UserError(f"{error}: pip install 'octopack[explain]'") from None
     smoothing = SmoothingFunction(epsilon=_TINY).method1
     wordnet = _wordnet() if synonyms else _NoSynonyms()
-    rouge = RougeScorer(["rougeL"], use_stemmer=True)
+    rouge = RougeScorer(["rougeL"], tokenizer=_RougeWords())
 
     def bleu(order: int) -> Metric:
         weights = (1 / order,) * order
@@ -123,6 +123,18 @@ def load_metrics(*, synonyms: bool = False) -> dict[str, Metric]:
 
 def _words(text: str) -> list[str]:
     return re.findall(r"\w+|[^\w\s]", text)
+
+
+class _RougeWords:
+    """The words of ROUGE, as rouge-score finds them; it knows the letters of English alone, this those of all."""
+
+    def __init__(self) -> None:
+        from nltk.stem.porter import PorterStemmer
+
+        self._stem = PorterStemmer().stem
+
+    def tokenize(self, text: str) -> list[str]:
+        return [self._stem(word) if len(word) > 3 else word for word in re.findall(r"[^\W_]+", text.lower())]
 
 
 class _NoSynonyms:

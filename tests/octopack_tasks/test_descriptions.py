@@ -94,6 +94,13 @@ def test_samples_of_lm_eval(two: ProblemSet, tmp_path: Path) -> None:
     assert read_descriptions(file, two) == {"Toy/1": ('{"not": "ours"}', "{c"), "Toy/0": ("a",)}
 
 
+def test_a_description_may_look_like_json_without_end(two: ProblemSet, tmp_path: Path) -> None:
+    file = tmp_path / "samples.jsonl"
+    endless = '{"a":' * 50_000
+    file.write_text("\ufeff" + sample(0, endless), encoding="utf-8")
+    assert read_descriptions(file, two) == {"Toy/0": (endless,)}
+
+
 def test_samples_with_raw_responses_and_with_several_filters(two: ProblemSet, tmp_path: Path) -> None:
     file = tmp_path / "samples.jsonl"
     raw = json.dumps({"doc": {"task_id": "Toy/0"}, "resps": [["a", "b"]], "filter": "x"}) + "\n"
@@ -106,6 +113,7 @@ def test_samples_with_raw_responses_and_with_several_filters(two: ProblemSet, tm
     [
         ("", "holds no samples"),
         ("{", "line 1 is not a sample logged by lm-eval"),
+        ("[" * 100_000, "line 1 is not a sample logged by lm-eval"),
         ('{"doc": {}}', "line 1 is not a sample logged by lm-eval"),
         (sample(0, "a") + sample(0, "b"), "line 2: a second sample of Toy/0"),
         (sample(0, "a") + '{"doc": {"task_id": "Toy/1"}, "filtered_resps": [3]}', "line 2 is not a sample"),

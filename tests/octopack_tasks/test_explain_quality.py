@@ -53,6 +53,34 @@ def test_scores_lie_between_0_and_1_whatever_is_written(metric: str) -> None:
     assert score("Return the sum.", "") == 0
 
 
+@pytest.mark.parametrize(
+    "documentation",
+    [
+        "Возвращает сумму всех чисел.",
+        "Gibt die Größe der Wörter zurück.",
+        "返回 所有 数字 的 总和",
+        "أعد مجموع الأرقام كلها",
+    ],
+)
+def test_documentation_need_not_be_english(documentation: str) -> None:
+    first, *others = documentation.split()
+    for name, score in load_metrics().items():
+        assert score(documentation, documentation) > 0.99, name
+        assert 0 < score(documentation, " ".join(others)) < 1, name
+        assert score(documentation, first[::-1]) < 0.01, name
+
+
+def test_rouge_of_english_is_that_of_the_library() -> None:
+    from rouge_score.rouge_scorer import RougeScorer
+
+    library = RougeScorer(["rougeL"], use_stemmer=True)
+    score = load_metrics()["ROUGE-L"]
+    described = [problem.docstring + " It's snake_case's 2nd word; (see f(x)=1.5)\tTwice\n" for problem in PROBLEMS]
+    for documentation in described:
+        for description in described:
+            assert score(documentation, description) == library.score(documentation, description)["rougeL"].fmeasure
+
+
 def test_the_best_of_several_descriptions_and_their_mean() -> None:
     problem = PROBLEMS[0]
     quality = explain_quality(PROBLEMS, {problem.task_id: (problem.docstring, "")})
@@ -105,6 +133,10 @@ def test_bad_input_is_named(tmp_path: Path) -> None:
         run(str(unnamed), "--language", "cobol")
     with pytest.raises(UserError, match="no problem of starter"):
         run(str(unnamed), "--language", "go", "--dataset", "starter")
+    nested = tmp_path / "humanevalexplaindescribe-python.json"
+    nested.write_text("[" * 100_000)
+    with pytest.raises(UserError, match="is not JSON: maximum recursion depth"):
+        run(str(nested), "--dataset", "starter")
     texts = {problem.task_id: ["    return 1\n"] for problem in PROBLEMS}
     evaluate(TASK, texts, dataset="starter", out=tmp_path / "run")
     with pytest.raises(UserError, match="has no humanevalexplaindescribe-go"):
