@@ -273,7 +273,7 @@ def _rows_of_folder(folder: Path, language: str, name: str) -> Iterator[tuple[st
         if line.strip():
             try:
                 yield where, json.loads(line)
-            except ValueError as error:  # both malformed JSON and malformed UTF-8
+            except (ValueError, RecursionError) as error:  # malformed JSON or UTF-8, or nested too deep
                 raise UserError(f"{where}: not a JSON object: {error}") from None
 
 
