@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections import defaultdict
@@ -12,8 +13,8 @@ from typing import Any
 
 from octopack_tasks.descriptions import Descriptions
 from octopack_tasks.errors import UserError
-from octopack_tasks.problems import ProblemSet
-from octopack_tasks.prompts import DEFAULT_FORMAT
+from octopack_tasks.problems import Problem, ProblemSet
+from octopack_tasks.prompts import CHAT_FORMATS, DEFAULT_FORMAT
 from octopack_tasks.readings import PAPER
 from octopack_tasks.runs import Run, Sample
 from octopack_tasks.tasks import FURTHER_TASKS, TASKS, Task, get_task
@@ -57,12 +58,14 @@ def read_recordings(
             Lines with `task_id` and `completion` (and `task` where the file's name does not tell it).
         dataset: The problems they answer.
         task: The task, where neither the file's name nor its lines tell it.
-        prompt: The prompt format; None: what lm-eval's results say beside the samples, else the default.
+        prompt: The prompt format; None: what is recorded with the samples, else the default.
         limit: The reference's files: only the first problems were asked.
 
     Raises:
         UserError: A file has another shape or length, answers another dataset, or its task is not known.
     """
+    if limit is not None and limit < 1:
+        raise UserError(f"--limit must be 1 or more, not {limit}")
     recordings: dict[str, Recording] = {}
     for file in (file for path in paths for file in _files(path)):
         for recording in _read(file, dataset, task, prompt, limit):
@@ -141,25 +144,46 @@ def _read(
     path: Path, dataset: str | None, task: str | None, prompt: str | None, limit: int | None
 ) -> Iterator[Recording]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # some editors put a mark at the beginning
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"could not read {path}: {error}") from None
     in_name = _TASK_NAME.search(path.name)
     known = task or (in_name.group() if in_name else None)
-    if path.suffix == ".json":
+    objects = _list_of_objects(text)
+    if objects is not None:
+        records = ((f"{path} item {index}", item) for index, item in enumerate(objects))
+        yield from _samples(path, records, known, prompt, dataset)
+    elif path.suffix == ".json":
         if known is None:
             raise UserError(f"{path}: name the task whose generations it holds with --tasks")
         yield _generations(path, text, get_task(known), prompt or DEFAULT_FORMAT, dataset, limit)
     else:
-        yield from _lines(path, text, known, prompt, dataset)
+        lines = ((f"{path} line {number}", line) for number, line in enumerate(text.split("\n"), start=1))
+        records = ((where, _parsed(line, where)) for where, line in lines if line.strip())
+        yield from _samples(path, records, known, prompt, dataset)
+
+
+def _list_of_objects(text: str) -> list[Any] | None:
+    """The items of a JSON list of objects, as old versions of lm-eval wrote samples; None if it is none."""
+    if not re.match(r"\s*\[\s*\{", text):
+        return None
+    try:
+        content = json.loads(text)
+    except ValueError:
+        return None
+    return content if all(isinstance(item, dict) for item in content) else None
+
+
+def _parsed(text: str, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise UserError(f"{where} is not JSON: {error}") from None
 
 
 def _generations(path: Path, text: str, task: Task, prompt: str, dataset: str | None, limit: int | None) -> Recording:
     """The reference's shape: by problem, in order, a list of answers."""
-    try:
-        generations = json.loads(text)
-    except ValueError as error:
-        raise UserError(f"{path} is not JSON: {error}") from None
+    generations = _parsed(text, str(path))
     if not isinstance(generations, list) or not generations:
         raise UserError(f"{path} must hold a list of lists of strings, one inner list a problem")
     for index, answers in enumerate(generations):
@@ -196,19 +220,16 @@ def _generations(path: Path, text: str, task: Task, prompt: str, dataset: str | 
     return Recording(task, prompt, tuple(samples), path)
 
 
-def _lines(path: Path, text: str, known: str | None, prompt: str | None, dataset: str | None) -> Iterator[Recording]:
-    """JSON Lines: lm-eval's samples, or one object a sample."""
-    samples: dict[str, list[Sample]] = defaultdict(list)
+def _samples(
+    path: Path, records: Iterable[tuple[str, Any]], known: str | None, prompt: str | None, dataset: str | None
+) -> Iterator[Recording]:
+    """Objects with the places where they stand: lm-eval's samples, or one object a sample."""
+    samples: dict[str, list[Sample]] = {}
+    problem_sets: dict[str, ProblemSet] = {}
+    formats: dict[str, str] = {}
     counts: dict[tuple[str, str], int] = defaultdict(int)
     first_filter: Any = None
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        where = f"{path} line {number}"
-        try:
-            record = json.loads(line)
-        except ValueError as error:
-            raise UserError(f"{where} is not JSON: {error}") from None
+    for where, record in records:
         if not isinstance(record, dict):
             raise UserError(f"{where} must be an object, not {type(record).__name__}")
         name = record.get("task", known)
@@ -221,25 +242,27 @@ def _lines(path: Path, text: str, known: str | None, prompt: str | None, dataset
             if record.get("filter") != first_filter:
                 continue
             task_id, texts = _lm_eval_sample(record, where)
-            candidate = counts[name, task_id]
-            counts[name, task_id] += 1
-            if candidate and not task.needs_descriptions:
-                raise UserError(f"{where}: a second line for {task_id}; give the samples of one run")
-            samples[name] += [Sample(task_id, candidate, index, text) for index, text in enumerate(texts)]
         else:
-            task_id, text_ = _plain_sample(record, where)
-            index = counts[name, task_id]
-            counts[name, task_id] += 1
-            by_description = task.needs_descriptions
-            samples[name].append(Sample(task_id, index if by_description else 0, 0 if by_description else index, text_))
+            task_id, texts = _plain_sample(record, where)
+        if name not in problem_sets:
+            problem_sets[name] = task.load(dataset)
+            samples[name] = []
+        problem = _known_problem(problem_sets[name], task_id, where)
+        if "doc" in record:
+            _check_same_problem(problem, record["doc"], where)
+        if name not in formats:
+            formats[name] = prompt or _recorded_prompt(path, task, problem, record, where)
+        index = counts[name, task_id]
+        counts[name, task_id] += 1
+        if "doc" in record and index and not task.needs_descriptions:
+            raise UserError(f"{where}: a second line for {task_id}; give the samples of one run")
+        # Of a task with descriptions every record is about one; else plain samples of a problem are counted through.
+        candidate, first = (index, 0) if task.needs_descriptions else (0, index)
+        samples[name] += [Sample(task_id, candidate, number, text) for number, text in enumerate(texts, start=first)]
     if not samples:
         raise UserError(f"{path} holds no samples")
     for name, found in samples.items():
-        task = get_task(name)
-        problems = task.load(dataset)
-        for sample in found:
-            problems.get(sample.task_id)  # refuses the samples of another dataset
-        yield Recording(task, prompt or _recorded_prompt(path, name), tuple(found), path)
+        yield Recording(get_task(name), formats[name], tuple(found), path)
 
 
 def _lm_eval_sample(record: Mapping[str, Any], where: str) -> tuple[str, list[str]]:
@@ -255,21 +278,69 @@ def _lm_eval_sample(record: Mapping[str, Any], where: str) -> tuple[str, list[st
     return task_id, texts
 
 
-def _plain_sample(record: Mapping[str, Any], where: str) -> tuple[str, str]:
+def _plain_sample(record: Mapping[str, Any], where: str) -> tuple[str, list[str]]:
     for field in ("task_id", "completion"):
         if not isinstance(record.get(field), str):
             raise UserError(f"{where} must have a string `{field}`, has {record.get(field)!r}")
-    return record["task_id"], record["completion"]
+    return record["task_id"], [record["completion"]]
 
 
-def _recorded_prompt(path: Path, task: str) -> str:
-    """The prompt format that lm-eval's results name, which lie beside its samples."""
-    results = path.with_name(path.name.replace(f"samples_{task}_", "results_", 1)).with_suffix(".json")
+def _known_problem(problems: ProblemSet, task_id: str, where: str) -> Problem:
     try:
-        config = json.loads(results.read_text(encoding="utf-8"))["configs"][task]
+        return problems.get(task_id)
+    except UserError as error:
+        raise UserError(f"{where}: {error}; name the --dataset and the --tasks that the file answers") from None
+
+
+def _check_same_problem(problem: Problem, logged: Mapping[str, Any], where: str) -> None:
+    """See that a problem is the one that was asked: names are often the same in versions of a dataset."""
+    for column in ("prompt", "declaration", "test"):
+        if logged.get(column, getattr(problem, column)) != getattr(problem, column):
+            raise UserError(
+                f"{where}: the samples answer another {problem.task_id}, its `{column}` differs; name the --dataset "
+                "that was asked"
+            )
+
+
+def _recorded_prompt(path: Path, task: Task, problem: Problem, record: Mapping[str, Any], where: str) -> str:
+    """The prompt format of samples: in the record, in the results beside lm-eval's samples, or by the prompt logged."""
+    if isinstance(record.get("prompt_format"), str):
+        task.check_format(record["prompt_format"])
+        return str(record["prompt_format"])
+    results = path.with_name(path.name.replace(f"samples_{task.name}_", "results_", 1)).with_suffix(".json")
+    try:
+        config = json.loads(results.read_text(encoding="utf-8"))["configs"][task.name]
         return str(config["metadata"]["octopack"]["prompt"])
     except (OSError, ValueError, KeyError, TypeError):
+        pass
+    try:
+        asked = _logged_prompt(record["arguments"]["gen_args_0"]["arg_0"])
+    except (LookupError, TypeError, ValueError):
         return DEFAULT_FORMAT
+    if task.needs_descriptions:
+        problem = dataclasses.replace(problem, description=record["doc"].get("description"), candidate=0)
+    found = _format_of(asked, task, problem)
+    if found is None:
+        raise UserError(f"{where}: its prompt is of no format that we know; name the format with --prompt")
+    return found
+
+
+def _logged_prompt(logged: Any) -> str:
+    """The prompt that lm-eval logged: a text, or the messages for a server as JSON, which may stand in a list."""
+    text = logged[0] if isinstance(logged, list) else logged
+    messages = json.loads(text) if text.startswith("[{") else [{"content": text}]
+    return "\n".join(message["content"] for message in messages)
+
+
+def _format_of(text: str, task: Task, problem: Problem) -> str | None:
+    """The prompt format in which a problem's prompt is that text; a chat's prompt stands in the text of a template."""
+    for name in dict.fromkeys((DEFAULT_FORMAT, *task.formats)):
+        prompt = task.prompt(problem, name)
+        is_whole = text.strip() == prompt.text.strip()
+        begins_answer = text.rstrip().endswith(prompt.prefill.rstrip())
+        if (prompt.text.strip() in text and begins_answer) if name in CHAT_FORMATS else is_whole:
+            return name
+    return None
 
 
 def merged_generations(parts: Sequence[tuple[Path, Any]]) -> list[list[Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -444,8 +445,11 @@ def test_a_generations_file_that_does_not_fit(tmp_path: Path, content: str, mess
         ("[]", "line 1 must be an object"),
         ('{"completion": "x"}', "must have a string `task_id`"),
         ('{"task_id": "Python/0"}', "must have a string `completion`"),
-        ('{"task_id": "Python/999", "completion": "x"}', "no problem 'Python/999'"),
+        ('{"task_id": "Python/999", "completion": "x"}', "line 1: no problem 'Python/999' .*; name the --dataset"),
         ('{"doc": {}, "resps": [["x"]]}', "is not a sample logged by lm-eval"),
+        ('{"doc": {"task_id": "StarterPython/0", "test": "other"}, "resps": ["x"]}', "line 1: .*`test` differs"),
+        ('[{"task_id": "StarterPython/0"}]', "item 0 must have a string `completion`"),
+        ('{"task_id": "StarterPython/0", "completion": "x", "prompt_format": "none"}', "unknown prompt format 'none'"),
         ("", "holds no samples"),
     ],
 )
@@ -454,6 +458,56 @@ def test_json_lines_that_do_not_fit(tmp_path: Path, line: str, message: str) -> 
     file.write_text(line + "\n")
     with pytest.raises(UserError, match=message):
         read_recordings([file], "starter", "humanevalfixtests-python")
+
+
+@pytest.mark.parametrize("limit", [0, -1])
+def test_a_limit_that_makes_no_sense(tmp_path: Path, limit: int) -> None:
+    file = tmp_path / "generations_humanevalexplainsynthesize-python.json"
+    file.write_text(json.dumps([["def"]] * 10))
+    with pytest.raises(UserError, match="--limit must be 1 or more"):
+        read_recordings([file], "starter", limit=limit)
+
+
+def test_json_lines_as_other_programs_write_them(tmp_path: Path) -> None:
+    name = "humanevalfixtests-python"
+    rows = [{"task_id": problem.task_id, "completion": "\n    pass"} for problem in load_problems("python", "starter")]
+    lines = [json.dumps(row) for row in rows]
+    contents = {
+        "mark.jsonl": "\ufeff" + "\n".join(lines),
+        "windows.jsonl": "\r\n".join([*lines, ""]),
+        "list.json": json.dumps(rows, indent=2),
+        "indented.jsonl": json.dumps(rows, indent=2),
+        "blank.jsonl": "\n\n".join(lines),
+    }
+    for file, content in contents.items():
+        (tmp_path / file).write_bytes(content.encode())
+        (recording,) = read_recordings([tmp_path / file], "starter", name)
+        assert [sample.task_id for sample in recording.samples] == [row["task_id"] for row in rows]
+
+
+@pytest.mark.parametrize("name", ["humanevalfixtests-go", "humanevalexplainsynthesize-python"])
+def test_the_prompt_format_of_samples_is_told_by_what_was_asked(tmp_path: Path, name: str) -> None:
+    task = get_task(name)
+    problem = replace(task.load("starter")[0], description="It adds.", candidate=0)
+    file = tmp_path / f"samples_{name}_2026-01-01T00-00-00.000000.jsonl"
+    told = {}
+    for prompt_format in task.formats:
+        prompt = task.prompt(problem, prompt_format)
+        template = f"<user>{prompt.text}</user><assistant>{prompt.prefill}" if prompt.is_chat else prompt.text
+        asked = [template, [json.dumps(prompt.messages)]] if prompt.is_chat else [template]
+        for arguments in ({"gen_args_0": {"arg_0": text}} for text in asked):
+            record = {"doc": problem.to_row(), "resps": [["text"]], "arguments": arguments}
+            file.write_text(json.dumps(record))
+            (recording,) = read_recordings([file], "starter")
+            told[prompt_format] = recording.prompt
+            assert task.prompt(problem, recording.prompt).messages == prompt.messages
+    assert {told[each] for each in ("instruct", "octocoder", "chat")} == {"instruct", "octocoder", "chat"}
+    file.write_text(json.dumps({**record, "arguments": {"gen_args_0": {"arg_0": "What else?"}}}))
+    with pytest.raises(UserError, match="of no format that we know; name the format with --prompt"):
+        read_recordings([file], "starter")
+    assert read_recordings([file], "starter", prompt="chat")[0].prompt == "chat"
+    file.write_text(json.dumps({"task_id": problem.task_id, "completion": "text", "prompt_format": "chat"}))
+    assert read_recordings([file], "starter")[0].prompt == "chat"
 
 
 def test_a_task_that_is_not_named_is_asked_for(tmp_path: Path) -> None:

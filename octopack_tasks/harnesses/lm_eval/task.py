@@ -162,7 +162,8 @@ class HumanEvalPackTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval has 
                 self._record["sandbox"] = sandbox.environment.to_json()
         except Exception as error:
             file = self._save_completions(problems, responses)
-            error.args = (f"{error} (nothing is lost: the completions are in {file})", *error.args[1:])
+            mend = f"octopack score {file} --dataset {self._problems.dataset}"
+            error.args = (f"{error} (nothing is lost, the completions are kept: {mend})", *error.args[1:])
             raise
         return [
             [_sample(attempt, program.source, next(verdicts)) for attempt, program in zip(*group, strict=True)]
@@ -186,7 +187,12 @@ class HumanEvalPackTask(ConfigurableTask):  # type: ignore[misc]  # lm-eval has 
         with file.open("w", encoding="utf-8") as sink:
             for problem, texts in zip(problems, responses, strict=True):
                 for text in texts:
-                    sample = {"task": self._task.name, "task_id": problem.task_id, "completion": text}
+                    sample = {
+                        "task": self._task.name,
+                        "prompt_format": self._format,
+                        "task_id": problem.task_id,
+                        "completion": text,
+                    }
                     sink.write(json.dumps(sample) + "\n")
         return file
 

@@ -19,6 +19,7 @@ from octopack_tasks.errors import UserError
 from octopack_tasks.harnesses.lm_eval import TASK_FOLDER
 from octopack_tasks.harnesses.lm_eval.settings import Settings
 from octopack_tasks.harnesses.lm_eval.task_files import task_files
+from octopack_tasks.recordings import read_recordings
 from octopack_tasks.tasks import FURTHER_TASKS, GROUPS, TASKS, get_task
 
 Answer = Callable[[dict[str, Any], int], str]
@@ -240,10 +241,12 @@ def test_no_sandbox_is_an_error_and_keeps_the_completions(tmp_path: Path, monkey
         monkeypatch.setattr(plugin, "open_for", broken)
 
     monkeypatch.setattr(plugin.HumanEvalPackTask, "build_all_requests", build_then_break)
-    with pytest.raises(RuntimeError, match="nothing is lost"):
-        evaluate(["humanevalfixtests-python"], canonical, limit=2)
+    with pytest.raises(RuntimeError, match=r"nothing is lost.*octopack score .*unscored_.*\.jsonl --dataset starter"):
+        evaluate(["humanevalfixtests-python"], canonical, {"prompt": "octocoder"}, limit=2)
     (file,) = tmp_path.glob("unscored_humanevalfixtests-python_*.jsonl")
-    assert [json.loads(line)["task_id"] for line in file.read_text().splitlines()] == [
+    (recording,) = read_recordings([file], "starter")
+    assert recording.prompt == "octocoder"
+    assert [sample.task_id for sample in recording.samples] == [
         problem.task_id for problem in load_problems("python", "starter")[:2]
     ]
 
