@@ -113,7 +113,7 @@ def test_samples_with_raw_responses_and_with_several_filters(two: ProblemSet, tm
     [
         ("", "holds no samples"),
         ("{", "line 1 is not a sample logged by lm-eval"),
-        ("[" * 100_000, "line 1 is not a sample logged by lm-eval"),
+        pytest.param("[" * 100_000, "line 1 is not a sample logged by lm-eval", id="too deep"),
         ('{"doc": {}}', "line 1 is not a sample logged by lm-eval"),
         (sample(0, "a") + sample(0, "b"), "line 2: a second sample of Toy/0"),
         (sample(0, "a") + '{"doc": {"task_id": "Toy/1"}, "filtered_resps": [3]}', "line 2 is not a sample"),
