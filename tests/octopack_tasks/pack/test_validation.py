@@ -88,7 +88,7 @@ def test_the_starter_pack_is_sound() -> None:
     [
         ('{"task_id": "Mine/0"', Check.UNREADABLE, "", "not a JSON object"),
         ("[1]", Check.UNREADABLE, "", "must be a JSON object, not list"),
-        pytest.param("[" * 100_000, Check.UNREADABLE, "", "not a JSON object: maximum recursion depth", id="too deep"),
+        pytest.param("[" * 100_000, Check.UNREADABLE, "", "not a JSON object: ", id="too deep"),
         ({"test": None}, Check.FIELD, "test", "field `test` must be a string, not NoneType"),
         ({"prompt": 7}, Check.FIELD, "prompt", "field `prompt` must be a string, not int"),
         ({"entry_point": " "}, Check.FIELD, "entry_point", "field `entry_point` must not be blank"),
