@@ -11,6 +11,7 @@ from typing import Any
 from octopack_tasks.errors import UserError
 from octopack_tasks.pack.sources import BugKind, SourceRow, read_source, write_whole
 from octopack_tasks.pack.wording import rust_prompt, wording
+from octopack_tasks.problems import row_faults
 
 _HUMANEVAL_X = Path(__file__).parent / "resources" / "humaneval_x.yaml"
 
@@ -86,6 +87,8 @@ def build_pack(
         for row, name, kind in zip(rows, found.entry_points, found.kinds, strict=True):
             built, remarks = build_row(language, row, name, kind, corrected)
             notes += remarks
+            for field, fault in row_faults(built, language):
+                raise UserError(f"{row.where}: field `{field}` {fault}")
             lines.append(json.dumps(built) + "\n")
         texts[out / f"{language}.jsonl"] = "".join(lines)
     write_whole(texts)
@@ -157,7 +160,7 @@ def read_corrections(file: Path) -> Corrections:
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise UserError(f"corrections {file} cannot be read: {error}") from None
+        raise UserError(f"corrections {file} cannot be read: {' '.join(str(error).split())}") from None
     try:
         return _corrections(content)
     except (AttributeError, KeyError, TypeError) as error:

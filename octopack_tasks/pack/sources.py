@@ -185,7 +185,10 @@ def _problems(file: Path) -> list[tuple[str, dict[str, Any]]]:
 
 def _bugs(file: Path, fields: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:
     if not file.is_file():
-        raise UserError(f"{file} is missing: `octopack pack prepare {file.parents[1]}` begins it")
+        advice = f"`octopack pack prepare {file.parents[1]}` begins it"
+        if not (file.parent / PROBLEMS_FILE).is_file():
+            advice = "it says the bug_type and failure_symptoms of every problem, for all languages"
+        raise UserError(f"{file} is missing: {advice}")
     try:
         found = json.loads(file.read_bytes())
     except (OSError, ValueError, RecursionError) as error:

@@ -140,6 +140,45 @@ def test_a_declaration_without_a_function_is_named(tmp_path: Path) -> None:
         build_pack(source, tmp_path / "out")
 
 
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"import": ""}, "field `test_setup` is missing"),
+        ({"import": "", "test_setup": "package main", "test": " "}, "field `test` must not be blank"),
+        ({"import": "", "test_setup": "\ud800"}, "field `test_setup` is not valid Unicode at character 0"),
+    ],
+)
+def test_rows_that_could_not_be_loaded_are_not_written(change: dict[str, str], complaint: str, tmp_path: Path) -> None:
+    go = {
+        "task_id": "Go/0",
+        "prompt": "\n// Add one.\nfunc AddUp(a int) int {\n",
+        "declaration": "\nfunc AddUp(a int) int {\n",
+        "canonical_solution": "    return a + 1\n}\n",
+        "test": "func TestAddUp(t *testing.T) {\n}\n",
+    }
+    source = write_source(tmp_path, python=[PYTHON], go=[go | change])
+    with pytest.raises(UserError, match=f"go/humaneval.jsonl line 1: {complaint}"):
+        build_pack(source, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_kinds_of_bug_stand_in_pythons_file(tmp_path: Path) -> None:
+    source = write_source(tmp_path, python=[PYTHON], rust=[RUST])
+    (source / "python" / "humaneval.jsonl").unlink()
+    assert build_pack(source, tmp_path / "out").rows == {"rust": 1}
+    (source / "python" / "bugs.json").unlink()
+    with pytest.raises(UserError, match=r"python/bugs.json is missing: it says the bug_type and failure_symptoms"):
+        build_pack(source, tmp_path / "out")
+
+
+def test_errors_take_one_line(tmp_path: Path) -> None:
+    source = write_source(tmp_path, python=[PYTHON])
+    (tmp_path / "wrong.yaml").write_text("entry_points: {\n  go: [\n")
+    with pytest.raises(UserError, match=r"wrong.yaml cannot be read: while parsing") as error:
+        build_pack(source, tmp_path / "out", corrections=tmp_path / "wrong.yaml")
+    assert "\n" not in str(error.value)
+
+
 def test_wrong_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="holds no problems"):
         read_source(tmp_path)
