@@ -48,7 +48,11 @@ def _build(
     """
     task = get_task(name)
     task.check_format(prompt)
-    ks = sorted({int(number) for number in (k if isinstance(k, (list, tuple)) else [k or 1])})
+    try:
+        ks = sorted({int(number) for number in (k if isinstance(k, (list, tuple)) else [1 if k is None else k])})
+        n_samples = int(n_samples)
+    except (TypeError, ValueError):
+        raise UserError(f"k and n_samples must be whole numbers, not {k!r} and {n_samples!r}") from None
     if n_samples < 1 or not ks or ks[0] < 1 or ks[-1] > n_samples:
         raise UserError(f"k={ks} needs 1 <= k <= n_samples, which is {n_samples}")
     problems = task.problems(dataset, descriptions)

@@ -35,6 +35,19 @@ def test_scores_and_logs_have_the_references_shape(metric: Any) -> None:
     assert (logs[1][1][1]["task_id"], logs[1][1][1]["completion_id"]) == (1, 1)
 
 
+def test_arguments_as_scripts_of_the_reference_pass_them(metric: Any) -> None:
+    with pytest.warns(UserWarning, match="cargo_string is not used"):
+        scores, _ = metric.compute(
+            references=["assert True"],
+            predictions=[["x = 1"]],
+            k=1,
+            timeout=10,
+            num_workers=1,
+            cargo_string="[package]",
+        )
+    assert scores == {"pass@1": 1.0}
+
+
 def test_a_language_that_is_not_there(metric: Any) -> None:
     with pytest.raises(ValueError, match="unknown language 'cobol'"):
         metric.compute(references=[""], predictions=[[""]], language="cobol")

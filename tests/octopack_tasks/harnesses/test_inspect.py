@@ -101,6 +101,9 @@ def test_descriptions_are_kept_as_answers(tmp_path: Path, pool: Pool) -> None:
     [
         ({"prompt": "nonsense"}, "unknown prompt format"),
         ({"n_samples": 2, "k": 3}, "1 <= k <= n_samples"),
+        ({"n_samples": 2, "k": 0}, "1 <= k <= n_samples"),
+        ({"n_samples": "some"}, "must be whole numbers, not None and 'some'"),
+        ({"k": "abc"}, "must be whole numbers, not 'abc' and 1"),
         ({"dataset": "./nowhere"}, "no folder"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,10 +19,11 @@ _KWARGS = f"""
 Args:
     predictions: For each problem a list of candidate programs.
     references: For each problem its test, which is put after a candidate.
-    k: The k's of pass@k; reported as far as every problem has as many candidates.
+    k: The k's of pass@k, or one; reported as far as every problem has as many candidates.
     num_workers: Programs run at once.
     timeout: CPU seconds of a program (its compiler has at least a minute of its own).
     language: {", ".join(LANGUAGES)}; `javascript` for js, too.
+    cargo_string: Taken, but not used: Rust programs have the crates of the sandbox.
 Returns:
     pass_at_k: Score by name, such as "pass@1".
     results: By number of the problem, a list of (number of the candidate, what came of it).
@@ -45,14 +47,17 @@ class CodeEvalOctopack(evaluate.Metric):  # type: ignore[misc]  # evaluate has n
         self,
         predictions: Sequence[Sequence[str]],
         references: Sequence[str],
-        k: Sequence[int] = (1, 10, 100),
+        k: Sequence[int] | int = (1, 10, 100),
         num_workers: int = 4,
         timeout: float = 3.0,
         language: str = "python",
+        cargo_string: str | None = None,
     ) -> tuple[dict[str, float], dict[int, list[tuple[int, dict[str, Any]]]]]:
         name = {"javascript": "js"}.get(language, language)
         if name not in LANGUAGES:
             raise ValueError(f"unknown language {language!r}; there are: {', '.join(LANGUAGES)}")
+        if cargo_string is not None:
+            warnings.warn("cargo_string is not used: Rust programs have the crates of the sandbox", stacklevel=2)
         limits = Limits(cpu_seconds=timeout, compile_cpu_seconds=max(timeout, 60.0))
         places = [(problem, number) for problem, texts in enumerate(predictions) for number in range(len(texts))]
         programs = [
@@ -66,7 +71,7 @@ class CodeEvalOctopack(evaluate.Metric):  # type: ignore[misc]  # evaluate has n
         for (problem, number), verdict in zip(places, verdicts, strict=True):
             results[problem].append((number, result_of(problem, number, verdict)))
         tallies = [Tally.of(result["passed"] for _, result in group) for group in results.values()]
-        return mean_pass_at_k(tallies, k), results
+        return mean_pass_at_k(tallies, (k,) if isinstance(k, int) else k), results
 
 
 def result_of(problem: int, number: int, verdict: Verdict) -> dict[str, Any]:
