@@ -438,7 +438,7 @@ def merge(
 def _read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise _user_error(f"could not read {path}: {error}") from None
 
 

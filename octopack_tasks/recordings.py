@@ -169,7 +169,7 @@ def _list_of_objects(text: str) -> list[Any] | None:
         return None
     try:
         content = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return content if all(isinstance(item, dict) for item in content) else None
 
@@ -177,7 +177,7 @@ def _list_of_objects(text: str) -> list[Any] | None:
 def _parsed(text: str, where: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{where} is not JSON: {error}") from None
 
 

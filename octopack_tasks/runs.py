@@ -145,9 +145,7 @@ class Log:
             return
         with self.path.open("rb") as file:
             for _, content in self._members(file):
-                for line in content.split(b"\n"):
-                    if line:
-                        yield json.loads(line)
+                yield from self._records(content)
 
     def read_on(self, offset: int) -> tuple[list[dict[str, Any]], int]:
         """What was appended completely after an offset, and the offset of what comes next; as safe as `read`.
@@ -162,9 +160,15 @@ class Log:
             file.seek(offset)
             whole = 0
             for end, content in self._members(file):
-                records += (json.loads(line) for line in content.split(b"\n") if line)
+                records += self._records(content)
                 whole = end
         return records, offset + whole
+
+    def _records(self, content: bytes) -> Iterator[dict[str, Any]]:
+        try:
+            yield from (json.loads(line) for line in content.split(b"\n") if line)
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"{self.path} is damaged: a line of it is not JSON ({error})") from None
 
     def append(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Append records, all of them or none.
@@ -262,11 +266,12 @@ class Run:
             manifest = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise UserError(f"{self.folder} is no run: it has no manifest.json") from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise UserError(f"could not read {path}: {error}") from None
-        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-            raise UserError(f"{path} is not a manifest of format {FORMAT}; use the octopack that wrote it")
-        return manifest
+        if not _is_manifest(manifest):
+            raise UserError(f"{path} is damaged, or not a manifest of format {FORMAT}; use the octopack that wrote it")
+        checked: dict[str, Any] = manifest
+        return checked
 
     @property
     def exists(self) -> bool:
@@ -386,6 +391,19 @@ class Run:
     def _check_locked(self) -> None:
         if self._lock is None:
             raise RuntimeError(f"{self.folder} is open to read only; use `with run.locked():`")
+
+
+def _is_manifest(content: Any) -> bool:
+    """Whether the parts are there that everything rests on."""
+    try:
+        tasks = content["settings"]["tasks"].values()
+        return (
+            content["format"] == FORMAT
+            and isinstance(content["settings"]["model"]["backend"], str)
+            and all(isinstance(task["prompt"], str) and isinstance(task["n_samples"], int) for task in tasks)
+        )
+    except (LookupError, TypeError, AttributeError):
+        return False
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -81,9 +81,12 @@ def open_model(
         _require("requests_per_minute", requests_per_minute, "a number above 0", is_pace)
     for name, value in (("stream", stream), ("seeds", seeds)):
         _require(name, value, "true or false", isinstance(value, bool))
+    key = str(api_key or os.environ.get("OPENAI_API_KEY") or "").strip()
+    if not (key.isascii() and key.isprintable()):
+        raise UserError("the key in OPENAI_API_KEY holds characters that no key has; set it again")
     server = _Server(
         base_url=str(where).rstrip("/"),
-        api_key=str(api_key or os.environ.get("OPENAI_API_KEY") or ""),
+        api_key=key,
         pace=_Pace(requests_per_minute),
         max_retries=max_retries,
         timeout=timeout,
@@ -251,7 +254,7 @@ def _refusal(answer: Any) -> _Refused:
         content = answer.json()
         error = content.get("error", content)
         message = error if isinstance(error, str) else " ".join(str(error.get(key, "")) for key in ("message", "code"))
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         message = answer.text
     refusal = _Refused(answer.status_code, " ".join(message.split())[:500])
     header = answer.headers.get("Retry-After")
@@ -332,7 +335,7 @@ def _said(data: bytes, chat_field: str) -> _Said:
         choice = choices[0] if choices else {}
         text = choice["text"] if "text" in choice else (choice.get(chat_field) or {}).get("content")
         reason, tokens = choice.get("finish_reason"), usage.get("completion_tokens")
-    except (ValueError, LookupError, TypeError, AttributeError) as fault:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as fault:
         raise _Interrupted(f"the server's answer makes no sense ({fault!r})") from None
     if error:
         raise _Interrupted(str(error)[:300])

@@ -442,6 +442,7 @@ def test_a_generations_file_that_does_not_fit(tmp_path: Path, content: str, mess
     ("line", "message"),
     [
         ("nonsense", "line 1 is not JSON"),
+        ("[" * 100_000, "line 1 is not JSON"),
         ("[]", "line 1 must be an object"),
         ('{"completion": "x"}', "must have a string `task_id`"),
         ('{"task_id": "Python/0"}', "must have a string `completion`"),

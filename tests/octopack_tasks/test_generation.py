@@ -272,6 +272,7 @@ def test_whatever_a_server_suffers_from_is_tried_again(server: Server, stream: b
         "[1, 2]",
         "{}",
         '{"choices": []}',
+        '{"choices": ' + "[" * 100_000,
         '{"choices": [null]}',
         '{"choices": [5]}',
         '{"choices": {"text": "a"}}',
@@ -365,6 +366,14 @@ def test_a_server_without_the_model_or_none_at_all(server: Server) -> None:
         open_backend("openai", "tiny", options={"base_url": "http://127.0.0.1:9/v1"})
     with pytest.raises(UserError, match="no top_k"):
         open_backend("openai", "small", sampling=Sampling(top_k=5), options={"base_url": server.url})
+
+
+@pytest.mark.parametrize("key", ["schlüssel", "two\nlines"])
+def test_a_key_that_is_none_is_not_shown(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    with pytest.raises(UserError, match="OPENAI_API_KEY") as raised:
+        open_backend("openai", "small")
+    assert key not in str(raised.value)
 
 
 def test_a_key_is_in_no_manifest() -> None:

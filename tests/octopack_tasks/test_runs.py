@@ -110,7 +110,20 @@ def test_a_folder_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> Non
         Run(tmp_path / "file" / "run").locked()
 
 
-@pytest.mark.parametrize("text", ["", "{", '"text"', '{"format": 99}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        '"text"',
+        '{"format": 99}',
+        '{"format": 1}',
+        '{"format": 1, "settings": 5}',
+        '{"format": 1, "settings": {"model": {}, "tasks": {}}}',
+        '{"format": 1, "settings": {"model": {"backend": "vllm"}, "tasks": {"humanevalfixtests-go": {}}}}',
+        "[" * 100_000,
+    ],
+)
 def test_a_damaged_manifest_is_a_clear_error(tmp_path: Path, text: str) -> None:
     (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(UserError, match=r"manifest\.json"):
