@@ -44,7 +44,7 @@ def agreement_findings(problems: Mapping[str, Sequence[Problem]]) -> Iterator[Fi
     for number, by_language in same.items():
         for language in problems:
             if language not in by_language:
-                message = f"there is no problem {number!r} in {language}, which {', '.join(by_language)} have"
+                message = f"there is no problem {number!r} in {language}, but in {', '.join(by_language)}"
                 yield Finding(Check.MISSING, Severity.ERROR, language, number, "task_id", message)
         if len(by_language) > 1:
             for check in (_kinds, _function_names, _documentation, _examples, _tests):

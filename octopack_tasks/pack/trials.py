@@ -149,9 +149,12 @@ def run_trials(sandbox: Sandbox, problems: Sequence[Problem], effort: Effort, re
         listed = list(trials)
         if listed:
             report(what, 0, len(listed))
-        for done, (index, verdict) in enumerate(sandbox.stream(trial.program for trial in listed), start=1):
-            outcomes[listed[index].problem.task_id].verdicts.append((listed[index], verdict))
-            report(what, done, len(listed))
+        verdicts: dict[int, Verdict] = {}
+        for index, verdict in sandbox.stream(trial.program for trial in listed):
+            verdicts[index] = verdict
+            report(what, len(verdicts), len(listed))
+        for index, trial in enumerate(listed):  # they come in any order; reports are the same each time
+            outcomes[trial.problem.task_id].verdicts.append((trial, verdicts[index]))
 
     run("right and buggy solutions", (trial for each in outcomes.values() for trial in _first(each, effort)))
     run("the same once more", (trial for each in outcomes.values() for trial in _repeated(each, effort)))

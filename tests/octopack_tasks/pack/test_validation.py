@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import typer
@@ -16,14 +17,14 @@ from typer.testing import CliRunner
 
 from octopack_tasks.errors import UserError
 from octopack_tasks.languages import LANGUAGES
-from octopack_tasks.pack import validation
+from octopack_tasks.pack import rows, trials, validation
 from octopack_tasks.pack.command import register
 from octopack_tasks.pack.findings import TITLES, Check, Finding, Severity
 from octopack_tasks.pack.report import html_report, print_report
-from octopack_tasks.pack.trials import Effort, draws_on_chance
+from octopack_tasks.pack.trials import Effort, Subject, draws_on_chance, run_trials
 from octopack_tasks.pack.validation import SandboxChoice, Validation, validate_pack
 from octopack_tasks.problems import Problem, load_problems
-from sandboxes import Sandbox, open_sandbox
+from sandboxes import Program, Sandbox, Status, Verdict, open_sandbox
 
 STARTER = Path(validation.__file__).parents[1] / "resources" / "starter_pack"
 EFFORT = Effort(repeat=2, repeat_chance=24, mutants=2, timeout=0.5)
@@ -449,6 +450,27 @@ def test_code_that_draws_on_chance_runs_more_often(language: str) -> None:
         assert draws_on_chance(dataclasses.replace(problem, canonical_solution=code)), code
     ordinary = "{'a': 1, 'b': 2}, {k: v for k, v in x}, {}, randomly, operand.x, time_of_day, set_of, [a, b]"
     assert not draws_on_chance(dataclasses.replace(problem, test=ordinary))
+
+
+def test_no_check_leaves_out_a_language() -> None:
+    for known in (trials._CHANCE, trials._FAILING, rows._PRINTING):
+        assert set(known) == set(LANGUAGES)
+
+
+class BackToFront:
+    """Gives verdicts in the order in which nobody asked for them: changed solutions all pass."""
+
+    def stream(self, programs: Iterable[Program]) -> Iterator[tuple[int, Verdict]]:
+        for index in reversed(range(len(list(programs)))):
+            yield index, Verdict(Status.PASSED)
+
+
+def test_reports_do_not_depend_on_the_order_of_verdicts() -> None:
+    problem = Problem.from_row(starter("python"), "python")
+    (outcomes,) = run_trials(cast(Any, BackToFront()), [problem], Effort(mutants=3), lambda *_: None)
+    changes = [trial.change for trial, _ in outcomes.verdicts if trial.subject is Subject.MUTANT]
+    chosen = [mutant.description for mutant in itertools.islice(trials._chosen(outcomes), 3)]
+    assert changes == chosen
 
 
 @pytest.mark.usefixtures("executed")
