@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from octopack_tasks.languages import PAPER_LANGUAGES, get_language
 from octopack_tasks.problems import STARTER_PACK, Problem, ProblemSet, dataset_name, load_problems
-from octopack_tasks.report.charts import PAGE, color, new_figure, styled, write_figure
+from octopack_tasks.report.charts import PAGE, color, hatch, new_figure, styled, write_figure
 from octopack_tasks.report.formats import Column, Table, number_cell, text_cell
 from octopack_tasks.report.standings import languages_in_order
 from octopack_tasks.report.tables import BUG_TYPES
@@ -35,6 +35,7 @@ LENGTHS: Mapping[str, Callable[[Problem], int]] = {
 """What is measured of a problem; lines are those that are not blank."""
 
 _NONE = "not told"
+_LABEL_CHARACTERS = 40
 
 
 def load_pack(dataset: str | os.PathLike[str] | None = None) -> tuple[ProblemSet, ...]:
@@ -158,16 +159,35 @@ def _draw_boxes(axes: Axes, pack: Sequence[ProblemSet], name: str) -> None:
 
 
 def _draw_counts(axes: Axes, pack: Sequence[ProblemSet], of: Callable[[Problem], str], name: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     counts = [Counter(map(of, problems)) for problems in pack]
     ends = [0] * len(pack)
     for index, value in enumerate(_values(counts)):
         heights = [count[value] for count in counts]
-        axes.bar(range(len(pack)), heights, bottom=ends, width=0.7, color=color(index), edgecolor="white", label=value)
+        axes.bar(
+            range(len(pack)),
+            heights,
+            bottom=ends,
+            width=0.7,
+            color=color(index),
+            hatch=hatch(index),
+            edgecolor="white",
+            label=_label(value),
+        )
         ends = [end + height for end, height in zip(ends, heights, strict=True)]
     axes.set_ylabel("problems")
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_title(name.capitalize(), loc="left")
     _name_languages(axes, pack)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3, fontsize=6)
+
+
+def _label(value: str) -> str:
+    """A value as a legend can show it: in one line, not too long; a name that begins with `_` would be left out."""
+    shown = "".join(character if character.isprintable() else " " for character in value)
+    shown = shown if len(shown) <= _LABEL_CHARACTERS else f"{shown[: _LABEL_CHARACTERS - 1]}…"
+    return f" {shown}" if shown.startswith("_") else shown
 
 
 def _name_languages(axes: Axes, pack: Sequence[ProblemSet]) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -88,6 +90,23 @@ def test_the_figure_has_every_problem(tmp_path: Path) -> None:
     assert sum(heights) == sum(map(len, pack))
     names = {path.name for path in write_statistics(pack, tmp_path)}
     assert names >= {"lengths.md", "bug-types.tex", "symptoms.csv", "problems.png", "problems.pdf", "problems.svg"}
+
+
+def test_a_pack_of_one_problem_with_odd_kinds_is_drawn(row: dict[str, Any], tmp_path: Path) -> None:
+    odd = {"bug_type": "_own\x1b[2J\nkind", "failure_symptoms": "$x^$" * 99}
+    (tmp_path / "python.jsonl").write_text(json.dumps({**row, **odd}) + "\n")
+    pack = load_pack(tmp_path)
+    with styled():
+        bugs, symptoms = draw_pack(pack).axes[2:]
+    for axes, label in ((bugs, " _own [2J kind"), (symptoms, "$x^$" * 9 + "$x^…")):
+        legend = axes.get_legend()
+        assert legend is not None
+        assert [text.get_text() for text in legend.get_texts()] == [label]
+        assert all(tick == int(tick) for tick in axes.get_yticks())  # there is no half a problem
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        write_statistics(pack, tmp_path / "out")
+    ElementTree.parse(tmp_path / "out" / "problems.svg")
 
 
 def test_the_command(octopack: Typed, tmp_path: Path, row: dict[str, Any]) -> None:
