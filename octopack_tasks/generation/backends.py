@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any, cast
 
@@ -27,6 +28,12 @@ class Closing:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def require(name: str, value: Any, wanted: str, is_so: bool) -> None:
+    """Raise a `UserError` about an option of a backend, unless it is so."""
+    if not is_so:
+        raise UserError(f"--model-args {name} must be {wanted}, not {value!r}")
 
 
 def open_backend(
@@ -60,6 +67,16 @@ def open_backend(
     except TypeError as error:
         raise UserError(
             f"the backend {name} does not take these options ({error}); it takes: "
-            f"{', '.join(list(inspect.signature(module.open_model).parameters)[2:])}"
+            f"{', '.join(list(inspect.signature(module.open_model).parameters)[2:]) or 'none'}"
         ) from None
+    if name in ("vllm", "transformers"):
+        model = _checked_path(model)
     return cast(Backend, module.open_model(model, sampling or Sampling(), **arguments))
+
+
+def _checked_path(model: str) -> str:
+    """The model; of what can only be a path, the path that it is. The libraries take a path in vain for a name."""
+    path = Path(model).expanduser()
+    if (model.startswith((".", "/", "~")) or model.count("/") > 1) and not path.exists():
+        raise UserError(f"there is no model in {model}: give a folder that is there, or a name on the hub")
+    return str(path) if model.startswith("~") else model

@@ -17,7 +17,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from octopack_tasks.errors import UserError
-from octopack_tasks.generation.backends import Closing
+from octopack_tasks.generation.backends import Closing, require
 from octopack_tasks.generation.protocol import Backend, Completion, Finish, Request, Sampling
 from octopack_tasks.generation.stopping import Watch
 
@@ -65,22 +65,22 @@ def open_model(
         UserError: There is no such server, it refuses the key, or does not have the model.
     """
     where = base_url or os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1"
-    _require("extra_body", extra_body, 'a JSON object, such as {"top_k": 20}', isinstance(extra_body or {}, Mapping))
+    require("extra_body", extra_body, 'a JSON object, such as {"top_k": 20}', isinstance(extra_body or {}, Mapping))
     extra = dict(extra_body or {})
     if sampling.top_k and "top_k" not in extra:
         raise UserError(
             f"OpenAI's interface has no top_k; if the server takes it: --model-args 'extra_body={{\"top_k\": "
             f"{sampling.top_k}}}'"
         )
-    _require("concurrency", concurrency, "a whole number above 0", isinstance(concurrency, int) and concurrency > 0)
-    _require("max_retries", max_retries, "a whole number from 0", isinstance(max_retries, int) and max_retries >= 0)
-    _require("timeout", timeout, "a number above 0", _is_number(timeout) and timeout > 0)
-    _require("first_pause", first_pause, "a number from 0", _is_number(first_pause) and first_pause >= 0)
+    require("concurrency", concurrency, "a whole number above 0", isinstance(concurrency, int) and concurrency > 0)
+    require("max_retries", max_retries, "a whole number from 0", isinstance(max_retries, int) and max_retries >= 0)
+    require("timeout", timeout, "a number above 0", _is_number(timeout) and timeout > 0)
+    require("first_pause", first_pause, "a number from 0", _is_number(first_pause) and first_pause >= 0)
     if requests_per_minute is not None:
         is_pace = _is_number(requests_per_minute) and requests_per_minute > 0
-        _require("requests_per_minute", requests_per_minute, "a number above 0", is_pace)
+        require("requests_per_minute", requests_per_minute, "a number above 0", is_pace)
     for name, value in (("stream", stream), ("seeds", seeds)):
-        _require(name, value, "true or false", isinstance(value, bool))
+        require(name, value, "true or false", isinstance(value, bool))
     key = str(api_key or os.environ.get("OPENAI_API_KEY") or "").strip()
     if not (key.isascii() and key.isprintable()):
         raise UserError("the key in OPENAI_API_KEY holds characters that no key has; set it again")
@@ -95,11 +95,6 @@ def open_model(
     backend = OpenAI(model, sampling, server, concurrency, stream=stream, seeds=seeds, extra=extra)
     server.check_model(model)
     return backend
-
-
-def _require(name: str, value: Any, wanted: str, is_so: bool) -> None:
-    if not is_so:
-        raise UserError(f"--model-args {name} must be {wanted}, not {value!r}")
 
 
 def _is_number(value: Any) -> bool:

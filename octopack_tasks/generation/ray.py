@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from octopack_tasks.errors import UserError
-from octopack_tasks.generation.backends import Closing, open_backend
+from octopack_tasks.generation.backends import Closing, open_backend, require
 from octopack_tasks.generation.protocol import Backend, Completion, Request, Sampling
 
 
@@ -35,6 +35,10 @@ def open_model(
     Raises:
         UserError: Ray is not installed, there is no such cluster, or the model cannot be loaded there.
     """
+    if replicas is not None:
+        require("replicas", replicas, "a whole number above 0", isinstance(replicas, int) and replicas > 0)
+    if gpus is not None:
+        require("gpus", gpus, "a number from 0", isinstance(gpus, int | float) and gpus >= 0)
     try:
         import ray as library
     except ImportError as error:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from octopack_tasks.errors import UserError
-from octopack_tasks.generation.backends import Closing
+from octopack_tasks.generation.backends import Closing, require
 from octopack_tasks.generation.fingerprint import fingerprint
 from octopack_tasks.generation.protocol import Backend, Completion, Finish, Request, Sampling
 from octopack_tasks.generation.stopping import Watch
@@ -40,8 +40,7 @@ def open_model(
     Raises:
         UserError: transformers is not installed, or cannot load the model.
     """
-    if not isinstance(batch_size, int) or batch_size < 1:
-        raise UserError(f"--model-args batch_size must be 1 or more, not {batch_size}")
+    require("batch_size", batch_size, "a whole number above 0", isinstance(batch_size, int) and batch_size > 0)
     load = {"revision": revision, "trust_remote_code": trust_remote_code}
     return Transformers(model, sampling, batch_size, load, {"dtype": dtype, "device_map": device_map, **model_kwargs})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import socket
 import threading
 import time
@@ -89,7 +90,11 @@ def test_every_sample_has_a_seed_of_its_own() -> None:
     [
         ({"name": "vlm"}, "unknown backend 'vlm'; there are: vllm"),
         ({"name": "replay", "options": {"speed": 3}}, "does not take these options"),
-        ({"name": "transformers", "options": {"batch_size": 0}}, "batch_size must be 1 or more"),
+        ({"name": "transformers", "options": {"batch_size": 0}}, "batch_size must be a whole number above 0, not 0"),
+        ({"name": "replay", "options": {"speed": 3}}, "it takes: none"),
+        ({"name": "ray", "options": {"replicas": 0}}, "replicas must be a whole number above 0, not 0"),
+        ({"name": "ray", "options": {"replicas": "two"}}, "replicas must be a whole number above 0, not 'two'"),
+        ({"name": "ray", "options": {"gpus": "all"}}, "gpus must be a number from 0"),
         ({"name": "openai", "options": {"concurrency": 0}}, "concurrency must be a whole number above 0, not 0"),
         ({"name": "openai", "options": {"concurrency": "many"}}, "concurrency must be .*, not 'many'"),
         ({"name": "openai", "options": {"max_retries": -1}}, "max_retries must be a whole number from 0, not -1"),
@@ -530,9 +535,14 @@ def test_an_encoder_decoder_model_is_given_both_prompts(encoder_decoder: Path) -
         answers(encoder_decoder, requests_of(name, "instruct"))
 
 
+@pytest.mark.parametrize("backend", ["vllm", "transformers"])
+@pytest.mark.parametrize("model", ["/no/such/model", "./model", "~/no-such-model", "some/folder/model"])
+def test_a_folder_that_does_not_exist(backend: str, model: str) -> None:
+    with pytest.raises(UserError, match=f"there is no model in {re.escape(model)}"):
+        open_backend(backend, model)
+
+
 def test_a_model_that_does_not_exist(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="could not load"):
-        open_backend("transformers", str(tmp_path / "nothing"))
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(UserError, match="could not load"):
         open_backend("transformers", str(tmp_path))
