@@ -276,7 +276,8 @@ def open_sandbox(
         limits: What a program may use that brings no limits; None: the defaults of its language.
         cache: Whether verdicts are kept on disk for the next run (`sandboxes.cache.cache_path`).
         image: docker: another image than the ones `octopack sandbox build` makes.
-        runtime: docker: another container runtime of the daemon, such as "runsc" (gVisor).
+        runtime: docker: another container runtime of the daemon, such as "runsc" (gVisor); None:
+            `$OCTOPACK_SANDBOX_RUNTIME`, else the daemon's default.
         root: bubblewrap: a folder made by `octopack sandbox export` whose toolchains are used, not this machine's;
             None: `$OCTOPACK_SANDBOX_ROOT`, else this machine's.
         unsafe: Must be True for "process", which runs programs with no isolation at all.

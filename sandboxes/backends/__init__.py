@@ -97,10 +97,15 @@ def choose_backend(name: BackendName | None, languages: Sequence[str], options: 
     return _first_that_works(languages, options)
 
 
+def wanted_runtime(options: BackendOptions) -> str | None:
+    """The container runtime that was asked for, here or in the environment; None: the daemon's default."""
+    return options.runtime or os.environ.get("OCTOPACK_SANDBOX_RUNTIME") or None
+
+
 def _first_that_works(languages: Sequence[str], options: BackendOptions) -> Backend:
     """Docker where a daemon has the image, else bubblewrap."""
-    wants_docker = options.image is not None or options.runtime is not None
     wants_bubblewrap = options.root is not None
+    wants_docker = options.image is not None or (wanted_runtime(options) is not None and not wants_bubblewrap)
     reasons: list[str] = []
     for name in ("docker", "bubblewrap"):
         if (name == "docker" and wants_bubblewrap) or (name == "bubblewrap" and wants_docker):

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sandboxes.backends import BackendOptions, Place
+from sandboxes.backends import BackendOptions, Place, wanted_runtime
 from sandboxes.environment import octopack_version
 from sandboxes.errors import SandboxUnavailable, WorkerFault
 from sandboxes.payload import WARM, WORK, supervisor_zip
@@ -88,7 +88,7 @@ class DockerBackend:
         """
         client = connect()
         self._limits = options.limits or Limits()
-        self._runtime = options.runtime
+        self._runtime = wanted_runtime(options)
         self._cores = int(client.info().get("NCPU") or 1)
         self._images = _images(client, languages, options.image)
         if self._runtime and self._runtime not in client.info().get("Runtimes", {}):
@@ -189,8 +189,8 @@ class _Container:
                     labels={OWNER_LABEL: _owner()},
                     stdin_open=True,
                     network_disabled=True,
-                    runtime=runtime,
                     host_config=api.create_host_config(
+                        runtime=runtime,
                         network_mode="none",
                         read_only=True,
                         cap_drop=["ALL"],
@@ -206,7 +206,6 @@ class _Container:
                             "/tmp": "exec,nosuid,nodev,mode=1777,size=256m,nr_inodes=20k",
                             "/run": "nosuid,nodev,mode=0755,size=16m,nr_inodes=1k",
                         },
-                        init=True,
                         ipc_mode="private",
                         auto_remove=True,
                         log_config=LogConfig(type="none"),

@@ -1,9 +1,9 @@
 """Runs one command under limits: starts it in its jail, watches what it uses, ends it, and clears away what it leaves.
 
-Everything that a command starts stays a descendant of this process, because this process is a child subreaper: orphans
-come back to it, so "no child is left" is a fact that can be read, not a hope. A program's time is the CPU time of the
-whole tree plus the time in which the whole tree slept; the time in which it waited for a core is not charged, so a busy
-machine changes no verdict.
+Everything that a command starts stays a descendant of this process, because this process is the first of its container
+or a child subreaper: orphans come back to it, so "no child is left" is a fact that can be read, not a hope. A program's
+time is the CPU time of the whole tree plus the time in which the whole tree slept; the time in which it waited for a core
+is not charged, so a busy machine changes no verdict.
 """
 
 from __future__ import annotations
@@ -129,8 +129,8 @@ class Outcome:
 
 
 def become_subreaper() -> None:
-    """Make orphaned descendants children of this process."""
-    if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+    """Make orphaned descendants children of this process, as those of a container's first process are anyway."""
+    if os.getpid() != 1 and libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         raise SandboxFault(f"cannot become a child subreaper: {os.strerror(ctypes.get_errno())}")
 
 
@@ -351,7 +351,7 @@ def become(jail: Jail, box: Box, command: Command, ends: Sequence[int]) -> NoRet
 class Zygote:
     """A warm process that forks commands for us: what it has loaded, they need not load.
 
-    Its forks are our children, not its own (`CLONE_PARENT`), so they are watched and ended like all others.
+    Its forks are our children, not its own (`fork_sibling`), so they are watched and ended like all others.
     """
 
     def __init__(self, jail: Jail, warm_up: Callable[[], None], action: Callable[[bytes], NoReturn]) -> None:
@@ -405,6 +405,7 @@ class Zygote:
 
 def _serve(requests: socket.socket, jail: Jail, action: Callable[[bytes], NoReturn]) -> None:
     """The zygote's loop: one request, one fork."""
+    _kernel_clones_for_parent()  # Known from here on.
     while True:
         length, ends, _, _ = socket.recv_fds(requests, 4, 8)
         if not length:
@@ -430,7 +431,51 @@ def _serve(requests: socket.socket, jail: Jail, action: Callable[[bytes], NoRetu
 
 def fork_sibling() -> int:
     """Fork a child of our own parent; 0 in the child, negative where that is not possible."""
+    return _clone_for_parent() if _kernel_clones_for_parent() else _fork_orphan()
+
+
+def _clone_for_parent() -> int:
     return int(_pylibc.syscall(_SYS_CLONE[platform.machine()], _CLONE_PARENT | signal.SIGCHLD, 0, 0, 0, 0))
+
+
+@functools.cache
+def _kernel_clones_for_parent() -> bool:
+    """Whether `CLONE_PARENT` does what it says: gVisor takes it and makes a child of our own.
+
+    To be asked where this process has no child, and does not fork into another namespace.
+    """
+    between = os.fork()
+    if between == 0:
+        if _clone_for_parent() > 0:
+            with contextlib.suppress(ChildProcessError):
+                os.wait()
+        os._exit(0)
+    os.waitpid(between, 0)
+    try:
+        os.wait()
+    except ChildProcessError:
+        return False
+    return True
+
+
+def _fork_orphan() -> int:
+    """Fork a child whose parent ends at once, so that it falls to the process that takes in orphans: our parent."""
+    read, write = os.pipe()
+    between = os.fork()
+    if between == 0:
+        try:
+            pid = os.fork()
+        except OSError:
+            os._exit(1)
+        if pid != 0:
+            os.write(write, pid.to_bytes(4, "big"))
+            os._exit(0)
+    else:
+        os.waitpid(between, 0)
+        pid = int.from_bytes(os.read(read, 4), "big") or -1
+    os.close(read)
+    os.close(write)
+    return pid
 
 
 def set_limits(use: Use, data_bytes: int | None, counts_processes: bool) -> None:
@@ -485,12 +530,29 @@ class Process:
 def children(pid: int | None = None) -> list[int]:
     """The direct children of a process, zombies included."""
     pid = os.getpid() if pid is None else pid
+    if not _kernel_lists_children():
+        return [child for child, parent in _parents() if parent == pid]
     found: list[int] = []
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         for task in Path(f"/proc/{pid}/task").iterdir():
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):
                 found += map(int, (task / "children").read_bytes().split())
     return found
+
+
+@functools.cache
+def _kernel_lists_children() -> bool:
+    """Whether /proc has lists of children: kernels may be built without, and gVisor had none before 2023."""
+    return Path(f"/proc/self/task/{os.getpid()}/children").exists()
+
+
+def _parents() -> Iterator[tuple[int, int]]:
+    """Every process and its parent."""
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                fields = Path(entry.path, "stat").read_bytes().rpartition(b")")[2].split()
+                yield int(entry.name), int(fields[1])
 
 
 def descendants(keep: frozenset[int]) -> Iterator[Process]:

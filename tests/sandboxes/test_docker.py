@@ -51,7 +51,6 @@ def test_a_container_may_do_next_to_nothing(client):
     assert host["PidsLimit"] > 0
     assert 0 < host["Memory"] == host["MemorySwap"]
     assert host["NanoCpus"] > 0
-    assert host["Init"] is True
     assert {"/work", "/tmp", "/run"} == set(host["Tmpfs"])
     assert any(option.startswith("no-new-privileges") for option in host["SecurityOpt"])
     [profile] = [option for option in host["SecurityOpt"] if option.startswith("seccomp=")]
@@ -183,3 +182,10 @@ def test_an_image_without_the_compiler_is_an_error_and_no_zero(client):
 def test_an_unknown_runtime_is_an_error(client):
     with pytest.raises(SandboxUnavailable, match="has no runtime 'nonesuch'"):
         open_sandbox("docker", ["python"], runtime="nonesuch")
+
+
+def test_the_environment_names_a_runtime_and_no_other_sandbox_stands_in_for_it(client, monkeypatch):
+    monkeypatch.setenv("OCTOPACK_SANDBOX_RUNTIME", "nonesuch")
+    for backend in ("docker", "auto"):
+        with pytest.raises(SandboxUnavailable, match="has no runtime 'nonesuch'"):
+            open_sandbox(backend, ["python"])
