@@ -208,6 +208,7 @@ def bug(
         octopack pack bug my-pack --task 17 --type "operator misuse"
     """
     from octopack_tasks.errors import UserError
+    from octopack_tasks.languages import LANGUAGES
     from octopack_tasks.pack.bugs import problems_of_pack, propose_bugs, write_bug_rows
     from octopack_tasks.pack.mutations import BugType
     from octopack_tasks.pack.scaffold import buggy_file, read_problem, write_bug
@@ -246,6 +247,10 @@ def bug(
         is_other = bool(task) or (folder / buggy_file(language)).exists()
         other = "; the one there is of another bug" if is_other else ""
         typer.echo(f"{language} has no such change: write its buggy solution by hand{other}", err=True)
+    for language in LANGUAGES:
+        place = folder / (f"{language}.jsonl" if task else buggy_file(language))
+        if language not in problems and place.exists():
+            typer.echo(f"{place} has another bug: --language left it out", err=True)
 
 
 def _print_proposals(proposals: Sequence[Proposal]) -> None:

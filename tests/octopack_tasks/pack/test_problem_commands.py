@@ -56,6 +56,9 @@ def test_from_new_to_rows(problem: Path, tmp_path: Path) -> None:
     run("bug", problem, "--type", "value misuse", "--choose", "1")
     assert (problem / "buggy.py").read_text() == "def twice(x: int) -> int:\n    return x\n"
     assert "  return x\n" in (problem / "buggy.js").read_text()
+    assert run("bug", problem, "-l", "js", "--type", "value misuse", "--choose", "1").endswith(
+        f"{problem / 'buggy.py'} has another bug: --language left it out\n"
+    )
     said = run("rows", problem.parent, tmp_path / "pack", "--name", "My")
     assert said.count(": 1 rows") == 2
     row = json.loads((tmp_path / "pack" / "python.jsonl").read_text())
