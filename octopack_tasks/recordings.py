@@ -82,21 +82,26 @@ def read_recordings(
 def read_completions(path: Path) -> Mapping[tuple[str, str, int, int], str]:
     """Raw completions by task, task_id, description and sample, of a run or a file of completions.
 
+    The task is "" where a file does not tell it.
+
     Raises:
         UserError: It holds none, or answers only.
     """
     run = Run(path)
     if run.exists:
-        names: Iterable[str] = run.manifest["settings"]["tasks"]
-        samples = [(name, sample) for name in names for sample in run.samples(name)]
+        completions = {
+            (name, sample.task_id, sample.candidate, sample.sample): sample.completion
+            for name in run.manifest["settings"]["tasks"]
+            for sample in run.samples(name)
+            if sample.completion is not None
+        }
     else:
-        read = read_recordings([path])
-        samples = [(recording.task.name, sample) for recording in read for sample in recording.samples]
-    completions = {
-        (name, sample.task_id, sample.candidate, sample.sample): sample.completion
-        for name, sample in samples
-        if sample.completion is not None
-    }
+        completions = {
+            (record.task, record.task_id, sample.candidate, sample.sample): text
+            for file in _files(path)
+            for record in _records(file, _text(file), None, "")
+            for sample, text in zip(record.samples, record.texts, strict=True)
+        }
     if not completions:
         raise UserError(f"{path} holds no completions")
     return completions
@@ -143,24 +148,27 @@ def _files(path: Path) -> list[Path]:
 def _read(
     path: Path, dataset: str | None, task: str | None, prompt: str | None, limit: int | None
 ) -> Iterator[Recording]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")  # some editors put a mark at the beginning
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"could not read {path}: {error}") from None
-    in_name = _TASK_NAME.search(path.name)
-    known = task or (in_name.group() if in_name else None)
-    objects = _list_of_objects(text)
-    if objects is not None:
-        records = ((f"{path} item {index}", item) for index, item in enumerate(objects))
-        yield from _samples(path, records, known, prompt, dataset)
-    elif path.suffix == ".json":
+    text = _text(path)
+    known = task or _task_named(path)
+    if path.suffix == ".json" and _list_of_objects(text) is None:
         if known is None:
             raise UserError(f"{path}: name the task whose generations it holds with --tasks")
         yield _generations(path, text, get_task(known), prompt or DEFAULT_FORMAT, dataset, limit)
     else:
-        lines = ((f"{path} line {number}", line) for number, line in enumerate(text.split("\n"), start=1))
-        records = ((where, _parsed(line, where)) for where, line in lines if line.strip())
-        yield from _samples(path, records, known, prompt, dataset)
+        yield from _recordings(path, _records(path, text, known), prompt, dataset)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")  # some editors put a mark at the beginning
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"could not read {path}: {error}") from None
+
+
+def _task_named(path: Path) -> str | None:
+    """The task in the name of a file."""
+    in_name = _TASK_NAME.search(path.name)
+    return in_name.group() if in_name else None
 
 
 def _list_of_objects(text: str) -> list[Any] | None:
@@ -220,45 +228,91 @@ def _generations(path: Path, text: str, task: Task, prompt: str, dataset: str | 
     return Recording(task, prompt, tuple(samples), path)
 
 
-def _samples(
-    path: Path, records: Iterable[tuple[str, Any]], known: str | None, prompt: str | None, dataset: str | None
-) -> Iterator[Recording]:
-    """Objects with the places where they stand: lm-eval's samples, or one object a sample."""
+@dataclass(frozen=True)
+class _Record:
+    """Samples of a problem, as a line of a file or an item of a list has them.
+
+    Attributes:
+        where: The place, for messages.
+        task: Name of the task that they answer.
+        task_id: The problem.
+        texts: The completions.
+        samples: The same as samples, numbered among those of the file.
+        content: All that the line holds.
+    """
+
+    where: str
+    task: str
+    task_id: str
+    texts: Sequence[str]
+    samples: Sequence[Sample]
+    content: Mapping[str, Any]
+
+
+def _records(path: Path, text: str, known: str | None, unknown: str | None = None) -> Iterator[_Record]:
+    """lm-eval's samples, or one object a sample: lines, or items of a list.
+
+    Args:
+        path: The file.
+        text: Its content.
+        known: The task, where neither the file's name nor the object tells it.
+        unknown: What stands for the task where nothing tells it; None refuses that.
+    """
+    counts: dict[tuple[str, str], int] = defaultdict(int)
+    first_filter: Any = None
+    known = known or _task_named(path) or unknown
+    for where, content in _objects(path, text):
+        name = content.get("task", known)
+        if not isinstance(name, str):
+            raise UserError(f"{where}: name the task that it answers with --tasks (or a field `task`)")
+        by_description = bool(name) and get_task(name).needs_descriptions
+        if "doc" in content:
+            # lm-eval writes a line for each filter of a task; all hold the same raw responses.
+            first_filter = content.get("filter") if not counts else first_filter
+            if content.get("filter") != first_filter:
+                continue
+            task_id, texts = _lm_eval_sample(content, where)
+        else:
+            task_id, texts = _plain_sample(content, where)
+        index = counts[name, task_id]
+        counts[name, task_id] += 1
+        if "doc" in content and index and not by_description:
+            raise UserError(f"{where}: a second line for {task_id}; give the samples of one run")
+        # Of a task with descriptions every record is about one; else plain samples of a problem are counted through.
+        candidate, first = (index, 0) if by_description else (0, index)
+        samples = [Sample(task_id, candidate, number, text) for number, text in enumerate(texts, start=first)]
+        yield _Record(where, name, task_id, texts, samples, content)
+
+
+def _objects(path: Path, text: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The objects of a list or of lines, with their places."""
+    items = _list_of_objects(text)
+    if items is not None:
+        yield from ((f"{path} item {index}", item) for index, item in enumerate(items))
+        return
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        where = f"{path} line {number}"
+        content = _parsed(line, where)
+        if not isinstance(content, dict):
+            raise UserError(f"{where} must be an object, not {type(content).__name__}")
+        yield where, content
+
+
+def _recordings(path: Path, records: Iterable[_Record], prompt: str | None, dataset: str | None) -> Iterator[Recording]:
+    """The samples of a file by task, after a look whether they answer the dataset."""
     samples: dict[str, list[Sample]] = {}
     problem_sets: dict[str, ProblemSet] = {}
     formats: dict[str, str] = {}
-    counts: dict[tuple[str, str], int] = defaultdict(int)
-    first_filter: Any = None
-    for where, record in records:
-        if not isinstance(record, dict):
-            raise UserError(f"{where} must be an object, not {type(record).__name__}")
-        name = record.get("task", known)
-        if not isinstance(name, str):
-            raise UserError(f"{where}: name the task that it answers with --tasks (or a field `task`)")
-        task = get_task(name)
-        if "doc" in record:
-            # lm-eval writes a line for each filter of a task; all hold the same raw responses.
-            first_filter = record.get("filter") if not counts else first_filter
-            if record.get("filter") != first_filter:
-                continue
-            task_id, texts = _lm_eval_sample(record, where)
-        else:
-            task_id, texts = _plain_sample(record, where)
-        if name not in problem_sets:
-            problem_sets[name] = task.load(dataset)
-            samples[name] = []
-        problem = _known_problem(problem_sets[name], task_id, where)
-        if "doc" in record:
-            _check_same_problem(problem, record["doc"], where)
-        if name not in formats:
-            formats[name] = prompt or _recorded_prompt(path, task, problem, record, where)
-        index = counts[name, task_id]
-        counts[name, task_id] += 1
-        if "doc" in record and index and not task.needs_descriptions:
-            raise UserError(f"{where}: a second line for {task_id}; give the samples of one run")
-        # Of a task with descriptions every record is about one; else plain samples of a problem are counted through.
-        candidate, first = (index, 0) if task.needs_descriptions else (0, index)
-        samples[name] += [Sample(task_id, candidate, number, text) for number, text in enumerate(texts, start=first)]
+    for record in records:
+        task = get_task(record.task)
+        if record.task not in samples:
+            problem_sets[record.task] = task.load(dataset)
+        problem = _known_problem(problem_sets[record.task], record)
+        if record.task not in samples:
+            formats[record.task] = prompt or _recorded_prompt(path, task, problem, record)
+        samples.setdefault(record.task, []).extend(record.samples)
     if not samples:
         raise UserError(f"{path} holds no samples")
     for name, found in samples.items():
@@ -285,28 +339,28 @@ def _plain_sample(record: Mapping[str, Any], where: str) -> tuple[str, list[str]
     return record["task_id"], [record["completion"]]
 
 
-def _known_problem(problems: ProblemSet, task_id: str, where: str) -> Problem:
+def _known_problem(problems: ProblemSet, record: _Record) -> Problem:
+    """The problem of a record: one of the dataset, and the one that was asked, as far as that was logged."""
     try:
-        return problems.get(task_id)
+        problem = problems.get(record.task_id)
     except UserError as error:
-        raise UserError(f"{where}: {error}; name the --dataset and the --tasks that the file answers") from None
-
-
-def _check_same_problem(problem: Problem, logged: Mapping[str, Any], where: str) -> None:
-    """See that a problem is the one that was asked: names are often the same in versions of a dataset."""
-    for column in ("prompt", "declaration", "test"):
+        raise UserError(f"{record.where}: {error}; name the --dataset and the --tasks that the file answers") from None
+    logged = record.content.get("doc", {})
+    for column in ("prompt", "declaration", "test"):  # names are often the same in versions of a dataset
         if logged.get(column, getattr(problem, column)) != getattr(problem, column):
             raise UserError(
-                f"{where}: the samples answer another {problem.task_id}, its `{column}` differs; name the --dataset "
-                "that was asked"
+                f"{record.where}: the samples answer another {problem.task_id}, its `{column}` differs; name the "
+                "--dataset that was asked"
             )
+    return problem
 
 
-def _recorded_prompt(path: Path, task: Task, problem: Problem, record: Mapping[str, Any], where: str) -> str:
+def _recorded_prompt(path: Path, task: Task, problem: Problem, record: _Record) -> str:
     """The prompt format of samples: in the record, in the results beside lm-eval's samples, or by the prompt logged."""
-    if isinstance(record.get("prompt_format"), str):
-        task.check_format(record["prompt_format"])
-        return str(record["prompt_format"])
+    named = record.content.get("prompt_format")
+    if isinstance(named, str):
+        task.check_format(named)
+        return named
     results = path.with_name(path.name.replace(f"samples_{task.name}_", "results_", 1)).with_suffix(".json")
     try:
         config = json.loads(results.read_text(encoding="utf-8"))["configs"][task.name]
@@ -314,14 +368,14 @@ def _recorded_prompt(path: Path, task: Task, problem: Problem, record: Mapping[s
     except (OSError, ValueError, KeyError, TypeError):
         pass
     try:
-        asked = _logged_prompt(record["arguments"]["gen_args_0"]["arg_0"])
+        asked = _logged_prompt(record.content["arguments"]["gen_args_0"]["arg_0"])
     except (LookupError, TypeError, ValueError):
         return DEFAULT_FORMAT
     if task.needs_descriptions:
-        problem = dataclasses.replace(problem, description=record["doc"].get("description"), candidate=0)
+        problem = dataclasses.replace(problem, description=record.content["doc"].get("description"), candidate=0)
     found = _format_of(asked, task, problem)
     if found is None:
-        raise UserError(f"{where}: its prompt is of no format that we know; name the format with --prompt")
+        raise UserError(f"{record.where}: its prompt is of no format that we know; name the format with --prompt")
     return found
 
 

@@ -24,10 +24,13 @@ def open_model(model: str, sampling: Sampling) -> Backend:
     recorded = read_completions(Path(model).expanduser())
 
     def answer(request: Request, sample: int) -> str:
-        key = (request.task, request.problem.task_id, request.problem.candidate or 0, sample)
-        if key not in recorded:
-            raise UserError(f"{model} holds no sample {sample} of {request.problem.task_id} for {request.task}")
-        return recorded[key]
+        task_id, candidate = request.problem.task_id, request.problem.candidate
+        # A file that does not tell its task has numbered samples only, also where each answers a description.
+        keys = ((request.task, task_id, candidate or 0, sample), ("", task_id, 0, candidate or sample))
+        found = [recorded[key] for key in keys if key in recorded]
+        if not found:
+            raise UserError(f"{model} holds no sample {sample} of {task_id} for {request.task}")
+        return found[0]
 
     return Replay(model, answer)
 

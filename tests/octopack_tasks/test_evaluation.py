@@ -361,6 +361,27 @@ def test_recorded_answers_are_replayed(tmp_path: Path) -> None:
         open_backend("replay", "cannonical")
 
 
+def test_a_file_of_completions_is_replayed_for_the_tasks_and_the_dataset_that_are_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OCTOPACK_DATASET", str(tmp_path / "none"))
+    name = "humanevalfixtests-python"
+    ids = [problem.task_id for problem in load_problems("python", "starter")]
+    lines = [{"task_id": task_id, "completion": f"{task_id} {sample}"} for task_id in ids for sample in range(2)]
+    (tmp_path / "lines.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    logged = [{"doc": {"task_id": id_}, "resps": [[f"{id_} {sample}" for sample in range(2)]]} for id_ in ids]
+    (tmp_path / f"samples_{name}_2026-01-01.jsonl").write_text("\n".join(map(json.dumps, logged)))
+    for number, file in enumerate(sorted(tmp_path.glob("*.jsonl"))):
+        run = run_plan(tmp_path / str(number), plan_of(name), open_backend("replay", str(file)))
+        assert {sample.completion for sample in run.samples(name)} == {line["completion"] for line in lines}
+    descriptions = tmp_path / "descriptions.json"
+    descriptions.write_text(json.dumps([["one", "two"]] * 10))
+    plan = plan_of("humanevalexplainsynthesize-python", descriptions=str(descriptions))
+    run = run_plan(tmp_path / "explained", plan, open_backend("replay", str(tmp_path / "lines.jsonl")))
+    for sample in run.samples("humanevalexplainsynthesize-python"):
+        assert sample.completion == f"{sample.task_id} {sample.candidate}"
+
+
 # --- completions made elsewhere ---------------------------------------------------------------------------------------
 
 
