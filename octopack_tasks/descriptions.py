@@ -58,12 +58,19 @@ def join_descriptions(problems: ProblemSet, descriptions: Descriptions, missing:
     for problem in problems:
         candidates = descriptions.get(problem.task_id) or ()
         joined += [
-            dataclasses.replace(problem, description=description, candidate=index)
+            dataclasses.replace(problem, description=_valid(description), candidate=index)
             for index, description in enumerate(candidates)
         ]
         if not candidates and missing is Missing.KEEP:
             joined.append(problem)
     return ProblemSet(problems.language, problems.dataset, tuple(joined))
+
+
+def _valid(description: str | None) -> str | None:
+    """A description that can be put into a prompt: halves of characters, as servers may send, become U+FFFD."""
+    if description is None or description.isascii():
+        return description
+    return description.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def read_descriptions(path: str | os.PathLike[str], problems: ProblemSet) -> Descriptions:

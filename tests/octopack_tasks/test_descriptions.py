@@ -33,6 +33,12 @@ def test_every_description_is_a_problem_of_its_own(two: ProblemSet) -> None:
     assert joined.sha256 == two.sha256
 
 
+def test_halves_of_characters_do_not_reach_a_prompt(two: ProblemSet) -> None:
+    texts = ["caf\u00e9 \ud83d!", "\ud83d\ude00", "plain"]
+    joined = join_descriptions(two, {problem.task_id: texts for problem in two})
+    assert [problem.description for problem in joined[:3]] == ["caf\u00e9 \ufffd!", "\U0001f600", "plain"]
+
+
 def test_missing_descriptions(two: ProblemSet) -> None:
     with pytest.raises(UserError, match=r"1 of 2 problems have no description .Toy/1"):
         join_descriptions(two, {"Toy/0": ["a"]})
