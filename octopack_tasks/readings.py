@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Protocol
@@ -88,15 +88,21 @@ class CorrectedReading:
         """See `Reading`."""
         if not task.is_executed:
             return PAPER.attempt(task, problem, completion, prompt_format)
-        return self._attempt(corrected.solution_in(task, problem, completion, prompt_format))
+        return self._attempt(corrected.solution_in, task, problem, completion, prompt_format)
 
     def attempt_of_answer(self, task: Task, problem: Problem, answer: str, prompt_format: str) -> Attempt:
         """See `Reading`."""
         if not task.is_executed:
             return PAPER.attempt_of_answer(task, problem, answer, prompt_format)
-        return self._attempt(corrected.solution_in_answer(task, problem, answer, prompt_format))
+        return self._attempt(corrected.solution_in_answer, task, problem, answer, prompt_format)
 
-    def _attempt(self, solution: str | None) -> Attempt:
+    def _attempt(
+        self, read: Callable[[Task, Problem, str, str], str | None], task: Task, problem: Problem, text: str, form: str
+    ) -> Attempt:
+        try:
+            solution = read(task, problem, text, form)
+        except RecursionError:  # patterns or types nested a thousand deep: no answer, and no end of the run
+            solution = None
         return Attempt(solution or "", has_answer=solution is not None)
 
     def programs(self, task: Task, problem: Problem, solutions: Sequence[str]) -> list[Program]:

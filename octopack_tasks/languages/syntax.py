@@ -147,11 +147,13 @@ def leaves(node: Node) -> Iterator[Node]:
 
 
 def descendants(node: Node, *types: str) -> Iterator[Node]:
-    """All nodes below a node, itself included, that have one of some types."""
-    if node.type in types:
-        yield node
-    for child in node.children:
-        yield from descendants(child, *types)
+    """All nodes below a node, itself included, that have one of some types; in order, however deep they are."""
+    waiting = [node]
+    while waiting:
+        found = waiting.pop()
+        if found.type in types:
+            yield found
+        waiting += reversed(found.children)
 
 
 def identifiers(node: Node | None) -> Iterator[str]:
@@ -223,10 +225,15 @@ def _does_something(node: Node) -> bool:
 
 
 def _first(node: Node, field: str) -> Node | None:
-    found = node.child_by_field_name(field)
-    if found is not None:
-        return found
-    return next(filter(None, (_first(child, field) for child in node.named_children)), None)
+    """The first node below a node, however deep, that stands in a field."""
+    waiting = [node]
+    while waiting:
+        outer = waiting.pop()
+        found = outer.child_by_field_name(field)
+        if found is not None:
+            return found
+        waiting += reversed(outer.named_children)
+    return None
 
 
 def _is_documentation(node: Node) -> bool:

@@ -260,6 +260,19 @@ def test_any_tail_leaves_the_function_whole(data: st.DataObject) -> None:
     assert words(solution) == words(read(task, problem, body(task, problem)))
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_model_that_repeats_itself_is_read_however_deep_that_nests(language: str) -> None:
+    problem = load_problems(language, "starter")[0]
+    task, end = fix(problem), "" if language == "python" else ";\n}\n" * (1 + (language == "java"))
+    long_sum = f"\n    return 1{' + 1' * 2000}{end or chr(10)}"
+    assert long_sum.strip().split(";")[0] in read(task, problem, long_sum)
+    repeated = ("(", "[", "{", "-", "1+(", "*", "namespace a {", "use b::{", "```\n", "/*", "if (x) ")
+    for text in (piece * 1500 for piece in repeated):
+        for completion in (f"\n    return {text}", f"{body(task, problem)}\n{text}"):
+            attempt = CORRECTED.attempt(task, problem, completion, "instruct")
+            assert CORRECTED.programs(task, problem, [attempt.solution])
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_any_text_can_be_read(data: st.DataObject) -> None:
