@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import shutil
 import signal
 import stat
 from collections.abc import Callable, Iterable, Iterator
@@ -32,6 +33,10 @@ class Jail(Protocol):
 
     has_uids: bool
     """Whether it can give processes user ids of their own."""
+
+    @property
+    def runs_unread(self) -> bool:
+        """Whether programs can run executables that they cannot read. Linux lets them; gVisor does not."""
 
     def box(self) -> contextlib.AbstractContextManager[Box]:
         """A folder and an identity, both gone afterwards."""
@@ -75,6 +80,7 @@ class NoJail(_NoLock):
 
     counts_processes = False
     has_uids = False
+    runs_unread = True
 
     def __init__(self, work: Path) -> None:
         self.work = work
@@ -180,8 +186,24 @@ class UidJail(_NoLock):
         os.chown(sealed, 0, 0, follow_symlinks=False)
         if not stat.S_ISREG(sealed.lstat().st_mode):
             raise SandboxFault(f"the compiler's result {path.name} is not a file")
-        sealed.chmod(0o711)
+        sealed.chmod(0o711 if self.runs_unread else 0o755)
         return sealed
+
+    @functools.cached_property
+    def runs_unread(self) -> bool:
+        """See `Jail`."""
+        trial = self.work / "trial"
+        shutil.copyfile(shutil.which("true") or "/bin/true", trial)
+        trial.chmod(0o711)
+        pid = os.fork()
+        if pid == 0:
+            with contextlib.suppress(OSError):
+                _become(_UID_BASE + 2 * _UID_COUNT)
+                os.execv(trial, [str(trial)])
+            os._exit(1)
+        status = os.waitpid(pid, 0)[1]
+        trial.unlink()
+        return status == 0
 
     def strays(self, box: Box) -> bool:
         """See `Jail`."""

@@ -2,8 +2,8 @@
 
 Everything that a command starts stays a descendant of this process, because this process is the first of its container
 or a child subreaper: orphans come back to it, so "no child is left" is a fact that can be read, not a hope. A program's
-time is the CPU time of the whole tree plus the time in which the whole tree slept; the time in which it waited for a core
-is not charged, so a busy machine changes no verdict.
+time is the CPU time of the whole tree plus the time in which the whole tree slept; the time in which it waited for a
+core is not charged, so a busy machine changes no verdict.
 """
 
 from __future__ import annotations
@@ -542,8 +542,12 @@ def children(pid: int | None = None) -> list[int]:
 
 @functools.cache
 def _kernel_lists_children() -> bool:
-    """Whether /proc has lists of children: kernels may be built without, and gVisor had none before 2023."""
-    return Path(f"/proc/self/task/{os.getpid()}/children").exists()
+    """Whether /proc has lists of children.
+
+    Kernels may be built without; gVisor, which calls itself Linux 4.4.0, had none before 2023, and later puts threads
+    into them.
+    """
+    return os.uname().release != "4.4.0" and Path(f"/proc/self/task/{os.getpid()}/children").exists()
 
 
 def _parents() -> Iterator[tuple[int, int]]:

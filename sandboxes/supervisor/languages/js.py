@@ -22,6 +22,7 @@ import functools
 import os
 import re
 import shutil
+import stat
 import subprocess
 from pathlib import Path
 from typing import ClassVar, NoReturn
@@ -94,12 +95,23 @@ class JavaScript(Strategy):
         """How programs start."""
         return self.started(self.warm / "run.blob", self.warm / "run.js")
 
-    @staticmethod
-    def started(snapshot: Path, script: Path) -> list[str]:
+    def started(self, snapshot: Path, script: Path) -> list[str]:
         """How node starts: from the snapshot where that works (it is bound to the machine's kind), else plainly."""
-        start = ["node", *QUICK, "--snapshot-blob", str(snapshot)]
+        start = [self._node, *QUICK, "--snapshot-blob", str(snapshot)]
         trial = subprocess.run(start, capture_output=True, check=False, stdin=subprocess.DEVNULL, cwd="/")
-        return start if trial.returncode == 0 else ["node", str(script)]
+        return start if trial.returncode == 0 else [self._node, str(script)]
+
+    @functools.cached_property
+    def _node(self) -> str:
+        """Node's executable; a copy that can be read where programs cannot run what they cannot read."""
+        node = Path(shutil.which("node") or "node")
+        if self.jail.runs_unread or node.stat().st_mode & stat.S_IROTH:
+            return str(node)
+        copy = self.setting.scratch / "node"
+        if not copy.exists():
+            shutil.copyfile(node, copy)
+            copy.chmod(0o755)
+        return str(copy)
 
     @functools.cached_property
     def _library(self) -> _Library | None:
