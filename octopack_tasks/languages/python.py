@@ -87,9 +87,18 @@ def _names(node: Node) -> Iterator[str]:
     elif node.type == "expression_statement" and node.named_children:
         yield from _names_of_expression(node.named_children[0])
     elif node.type in _COMPOUND:
-        for block in descendants(node, "block"):
-            for child in block.named_children:
-                yield from _names(child)
+        yield from _names_of_compound(node)
+
+
+def _names_of_compound(node: Node) -> Iterator[str]:
+    """What the statements in a statement define, however deep they stand; each is looked at once."""
+    waiting = [node]
+    while waiting:
+        found = waiting.pop()
+        if found.type in _COMPOUND or found.type == "block" or found.type.endswith("_clause"):
+            waiting += reversed(found.named_children)
+        else:
+            yield from _names(found)
 
 
 def _names_of_expression(expression: Node) -> Iterator[str]:

@@ -69,6 +69,17 @@ def test_python_settings_before_the_function_stay() -> None:
     assert "sys.exit" not in text
 
 
+def test_python_statements_within_statements_define_what_the_function_uses() -> None:
+    within = "try:\n    import math as m\nexcept ImportError:\n    def helper(x):\n        return inner\nelse:\n"
+    within += "    if True:\n        def helper(x):\n            inner = x + 1\n            return inner\n"
+    answer = f"    return helper(x)\n\n{within}"
+    assert "def helper(x):" in solution(PYTHON, answer)
+    run(program(PYTHON, answer))
+    # each is looked at once, or these would take years
+    deep = "".join(" " * depth + "if x:\n" for depth in range(60)) + " " * 60 + "y = 1\n"
+    assert "y = 1" not in solution(PYTHON, f"\n    return x + 1\n\n{deep}")
+
+
 def test_python_imports_from_the_future_come_first() -> None:
     code = "from __future__ import annotations\n\ndef f(x: Missing):\n    return x + 1\n"
     text = program(PYTHON, f"\n```python\n{code}```")
