@@ -141,6 +141,7 @@ def _files(path: Path) -> list[Path]:
     if not found:
         raise UserError(
             f"{path} is neither a run nor holds completions (generations_<task>.json or samples_<task>_*.jsonl)"
+            f"{Run(path).shards_hint}"
         )
     return found
 

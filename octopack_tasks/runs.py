@@ -264,8 +264,8 @@ class Run:
         path = self.folder / "manifest.json"
         try:
             manifest = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise UserError(f"{self.folder} is no run: it has no manifest.json") from None
+        except (FileNotFoundError, NotADirectoryError):
+            raise UserError(f"{self.folder} is no run: it has no manifest.json{self.shards_hint}") from None
         except (OSError, ValueError, RecursionError) as error:
             raise UserError(f"could not read {path}: {error}") from None
         if not _is_manifest(manifest):
@@ -277,6 +277,12 @@ class Run:
     def exists(self) -> bool:
         """Whether the folder holds a run."""
         return (self.folder / "manifest.json").exists()
+
+    @property
+    def shards_hint(self) -> str:
+        """What to do with a folder that holds parts of a run; "" where it does not."""
+        has_shards = any(self.folder.glob("shard-*/manifest.json"))
+        return f", but shards: `octopack merge {self.folder}/shard-* --out RUN` makes one of them" if has_shards else ""
 
     @property
     def is_empty(self) -> bool:

@@ -82,6 +82,9 @@ def test_shards_of_an_array_become_one_run(octopack: Typed) -> None:
     tasks = ("--tasks", "humanevalfixtests-rust", "--n-samples", 2)
     for index in range(3):
         assert octopack("evaluate", *REPLAY, *tasks, "--tasks-shard", f"{index}/3", "--out", "run")[0] == 0
+    for command in (("status", "run"), ("score", "run"), ("compare", "run", "run")):
+        code, _, err = octopack(*command)
+        assert (code, "`octopack merge run/shard-* --out RUN`" in err) == (2, True)
     parts = [f"run/shard-{index}-of-3" for index in range(3)]
     code, out, _ = octopack("merge", *parts, "--out", "whole")
     assert (code, "complete" in out) == (0, True)
