@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # Below this share of common words two descriptions are taken to say different things.
 _SAME_WORDS = 0.5
+_BOOKS = 2_000**2
 
 _NUMBERS = re.compile(r"integer|float|number|decimal")
 
@@ -116,7 +117,9 @@ def _prose(problem: Problem) -> list[str]:
 
 
 def _likeness(words: Sequence[str], others: Sequence[str]) -> float:
-    return difflib.SequenceMatcher(None, words, others, autojunk=False).ratio()
+    matcher = difflib.SequenceMatcher(None, words, others, autojunk=False)
+    # Of books the order is not looked at: that takes the square of their length.
+    return matcher.ratio() if len(words) * len(others) <= _BOOKS else matcher.quick_ratio()
 
 
 def _examples(problems: Sequence[Problem]) -> Iterator[Finding]:

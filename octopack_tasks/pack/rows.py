@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import itertools
+import operator
 import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
@@ -216,7 +218,7 @@ def _bug(problem: Problem) -> Iterator[Finding]:
 
 def _change(problem: Problem) -> tuple[list[_Token], list[_Token]]:
     """The tokens of the right solution that the buggy one lacks, and those that it has instead or besides."""
-    right, buggy = (_tokens(problem, body) for body in (problem.canonical_solution, problem.buggy_solution))
+    right, buggy = _parted(*(_tokens(problem, body) for body in (problem.canonical_solution, problem.buggy_solution)))
     removed: list[_Token] = []
     added: list[_Token] = []
     matcher = difflib.SequenceMatcher(None, right, buggy, autojunk=False)
@@ -225,6 +227,14 @@ def _change(problem: Problem) -> tuple[list[_Token], list[_Token]]:
             removed += right[start:end]
             added += buggy[other_start:other_end]
     return removed, added
+
+
+def _parted(right: list[_Token], buggy: list[_Token]) -> tuple[list[_Token], list[_Token]]:
+    """Both without what they begin and end with alike: what is left is short, and comparing takes its square."""
+    same = sum(1 for _ in itertools.takewhile(bool, map(operator.eq, right, buggy)))
+    right, buggy = right[same:], buggy[same:]
+    same = sum(1 for _ in itertools.takewhile(bool, map(operator.eq, reversed(right), reversed(buggy))))
+    return right[: len(right) - same], buggy[: len(buggy) - same]
 
 
 def _tokens(problem: Problem, body: str) -> list[_Token]:

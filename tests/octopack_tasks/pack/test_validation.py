@@ -344,6 +344,20 @@ def test_a_problem_that_says_something_else_in_one_language(
     assert {(finding.language, finding.field) for finding in findings} == {("js", field)}
 
 
+def test_rows_of_any_length_are_compared(write: Write) -> None:
+    rows = {language: starter(language) for language in ("python", "js", "java")}
+    words = " ".join(f"word{number} about seats" for number in range(20_000))
+    for row in rows.values():
+        row["docstring"] = words
+    rows["js"]["docstring"] = words.replace("word", "other").replace("about seats", "on rows")
+    lines = "".join(f"    left_{number} = rows * {number}\n" for number in range(5_000))
+    for field in ("canonical_solution", "buggy_solution"):
+        rows["python"][field] = lines + rows["python"][field]
+    checked = quick(write(**{language: [row] for language, row in rows.items()}), *rows)
+    assert {finding.language for finding in found(checked, Check.DOCSTRING_DIFFERS)} == {"js"}
+    assert found(checked, Check.BUG_TYPE) == []
+
+
 def test_a_function_that_has_another_name_in_one_language(write: Write) -> None:
     rows = {language: [starter(language)] for language in ("python", "java", "rust", "js")}
     rows["rust"] = [json.loads(json.dumps(rows["rust"][0]).replace("seats_left", "free_seats"))]
