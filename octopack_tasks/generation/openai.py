@@ -58,7 +58,8 @@ def open_model(
         timeout: Seconds without a byte from the server after which a request counts as failed.
         stream: Whether to read completions as they are written, which lets them end early.
         seeds: Whether to send each sample's seed.
-        extra_body: Fields that are added to every request, such as vLLM's `{"skip_special_tokens": false}`.
+        extra_body: Fields that are added to every request, such as vLLM's `{"skip_special_tokens": false}`; null
+            leaves out a field of ours that the server does not take.
         first_pause: Seconds before the first new attempt; each later pause is twice as long.
 
     Raises:
@@ -447,7 +448,7 @@ class OpenAI(Closing):
         if self._stream:
             body["stream"] = True
             body["stream_options"] = {"include_usage": True}
-        body.update(self._extra)
+        body = {name: value for name, value in {**body, **self._extra}.items() if value is not None}
         if not request.prompt.is_chat:
             return "/completions", {**body, "prompt": request.prompt.text}
         body["messages"] = [dict(message) for message in request.prompt.messages]

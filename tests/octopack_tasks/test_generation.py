@@ -364,6 +364,14 @@ def test_a_chat_is_continued_or_begun(server: Server) -> None:
         ask(server, requests_of("humanevalfixtests-python", "chat", limit=1))
 
 
+def test_fields_are_added_to_requests_and_left_out(server: Server) -> None:
+    extra = {"max_tokens": None, "max_completion_tokens": 9, "temperature": None, "stream_options": None}
+    ask(server, requests_of("humanevalfixtests-python", limit=1), extra_body=extra)
+    (body,) = server.bodies
+    assert body["max_completion_tokens"] == 9
+    assert not body.keys() & {"max_tokens", "temperature", "stream_options"}
+
+
 def test_a_server_without_the_model_or_none_at_all(server: Server) -> None:
     with pytest.raises(UserError, match="has no model 'tiny'; it has: small, large"):
         open_backend("openai", "tiny", options={"base_url": server.url})
