@@ -207,6 +207,8 @@ class _Container:
                             "/run": "nosuid,nodev,mode=0755,size=16m,nr_inodes=1k",
                         },
                         ipc_mode="private",
+                        # A port is free for the next program as soon as this one has ended.
+                        sysctls={"net.ipv4.tcp_max_tw_buckets": "0"},
                         auto_remove=True,
                         log_config=LogConfig(type="none"),
                         ulimits=[Ulimit(name="core", soft=0, hard=0)],

@@ -37,6 +37,9 @@ BOMBS = {
         "rust",
         "trait T { const N: usize; }\nstruct S<X>(X);\nimpl<X: T> T for S<X> where S<S<X>>: T { const N: usize = X::N; }\nfn f<X: T>() where S<X>: T { f::<S<X>>() }",
     ),
+    "java long name": ("java", "class A" + "a" * 300 + " { }"),
+    "cpp array in the file": ("cpp", "char huge[500 << 20] = {1};"),
+    "go array in the file": ("go", "var huge = [400 << 20]byte{1}\nvar used = &huge"),
     "java deep nesting": ("java", "class Deep { int f = " + "(" * 20000 + "1" + ")" * 20000 + "; }"),
     "java constant concatenation": (
         "java",

@@ -134,6 +134,11 @@ BODIES = {
         "return -1",
         'import "os"\nvar _ = func() bool { os.Args = []string{"x", "-test.list=.", "", "", "0"}; return true }()',
     ),
+    "go tests of another program": (
+        "go",
+        "return -1",
+        'import "os"\nvar _ = func() bool { os.Args = []string{"x", "-test.run=.", "", "", "7"}; return true }()',
+    ),
     "go TestMain after a panic": (
         "go",
         "panic(1)",

@@ -62,6 +62,20 @@ CODE = {
         "typescript",
         "for (let fd = 3; fd < 64; fd++) { try { require('fs').writeSync(fd, 'passed') } catch (e) { } }\nprocess.reallyExit(0)",
     ),
+    "js sees the key when it is taken": (
+        "js",
+        "const typed = Object.getPrototypeOf(Uint8Array.prototype)\nconst length = Object.getOwnPropertyDescriptor(typed, 'length')\nconst fs = require('fs')\n"
+        "Object.defineProperty(typed, 'length', {get() {\n  const n = length.get.call(this)\n  if (n === 32) { const copy = new Uint8Array(32); for (let i = 0; i < 32; i++) copy[i] = this[i]; fs.writeSync(3, copy); process.reallyExit(0) }\n"
+        "  return n\n}, configurable: true})\nconsole.assert(false)\nprocess.reallyExit(0)",
+    ),
+    "js has the loader find an inspector by another name": (
+        "js",
+        "const Module = require('module')\nModule._resolveFilename = () => 'inspector'\nnew (require('./other')).Session()",
+    ),
+    "js imports an inspector": (
+        "js",
+        "let found\nimport('inspector').then((module) => { found = module })\nfor (let i = 0; i < 1000; i++) process._tickCallback()",
+    ),
     "js asks a debugger": (
         "js",
         "process.kill(process.pid, 'SIGUSR1')\nconst look = `setTimeout(() => require('net').connect(9229, '127.0.0.1')"
@@ -78,6 +92,59 @@ CODE = {
         'for (int fd = 3; fd < 64; fd++) { try { Files.write(Path.of("/proc/self/fd/" + fd), "passed".getBytes()); } catch (Exception e) { } }\nRuntime.getRuntime().halt(0);',
     ),
 }
+STEAL = """
+import os, sys
+def steal(frame):
+    while frame:
+        for value in [*frame.f_locals.values(), *frame.f_globals.values()]:
+            if isinstance(value, dict):
+                value = b"".join(one for one in value.values() if type(one) is bytes)
+            if isinstance(value, (bytes, bytearray)) and len(value) >= 32:
+                os.write(3, value)
+                os._exit(0)
+        frame = frame.f_back
+"""
+# the frames of whatever looks on while a program runs, reached by all that runs between two of its instructions
+FRAMES = {
+    "a traceback": "try:\n    sys.audit('compile')\n    sys.audit('marshal.loads')\nexcept Exception as error:\n    steal(error.__traceback__.tb_next.tb_frame)\nreturn -1",
+    "signals": "import signal\nsignal.signal(signal.SIGALRM, lambda number, frame: steal(frame))\nsignal.setitimer(signal.ITIMER_REAL, 1e-4, 1e-4)\n"
+    "for _ in range(20000):\n    compile('1', 'x', 'eval')\nreturn -1",
+    "the collector's callbacks": "import gc\ngc.set_threshold(1)\ngc.callbacks.append(lambda *_: steal(sys._getframe()))\nfor _ in range(20000):\n    compile('1', 'x', 'eval')\nreturn -1",
+    "other threads": "import threading\nsys.setswitchinterval(1e-6)\ndef noise():\n    while True:\n        compile('1', 'x', 'eval')\n"
+    "threading.Thread(target=noise, daemon=True).start()\nfor _ in range(2000):\n    for frame in sys._current_frames().values():\n        steal(frame)\nreturn -1",
+    "the end of the stack": "def down():\n    try:\n        down()\n    except RecursionError:\n        try:\n            compile('1', 'x', 'eval')\n        except RecursionError as error:\n"
+    "            trace = error.__traceback__\n            while trace.tb_next:\n                trace = trace.tb_next\n            steal(trace.tb_frame)\ndown()\nreturn -1",
+    "bytecode from a file": "import io, marshal\nmarshal.load(io.BytesIO(marshal.dumps(steal.__code__)))",
+    "bytecode by the import system": "import importlib._bootstrap_external as system, marshal\nsystem._compile_bytecode(marshal.dumps(steal.__code__))",
+    "bytecode of its own module": "import importlib.machinery, importlib.util, marshal\nwith open('own.pyc', 'wb') as file:\n    file.write(importlib.util.MAGIC_NUMBER + bytes(12) + marshal.dumps(steal.__code__))\n"
+    "importlib.machinery.SourcelessFileLoader('own', 'own.pyc').get_code('own')",
+    "another interpreter": "try:\n    import _interpreters as other\nexcept ImportError:\n    import _xxsubinterpreters as other\nother.create()",
+}
+
+
+@pytest.mark.parametrize("way", FRAMES)
+def test_no_frame_of_python_leads_to_the_key(arena, way):
+    verdict = arena.attack("python", FRAMES[way], STEAL)
+    assert not verdict.passed, verdict
+
+
+def test_foreign_functions_are_not_lent_to_programs(arena):
+    # the supervisor has them; a program that imports them by whatever name is reported
+    code = "frame = sys._getframe()\nwhile frame:\n    assert not {'libc', '_pylibc', 'ctypes'} & frame.f_globals.keys()\n    frame = frame.f_back\nassert 'ctypes' not in sys.modules"
+    assert arena.attack("python", code, "import sys").passed
+    assert "it may read raw memory" in arena.attack("python", "__import__('_cty' + 'pes')").suspicious
+
+
+def test_java_cannot_open_its_memory(arena):
+    code = """
+for (String place : new String[] {"self", "thread-self", "self/task/" + ProcessHandle.current().pid()}) {
+    try { new RandomAccessFile("/proc/" + place + "/mem", "r").close(); } catch (IOException held) { continue; }
+    throw new Exception(place);
+}
+"""
+    assert arena.attack("java", code).passed
+
+
 DECLARATIONS = {"go": 'import "fmt"\nimport "os"', "cpp": "#include <unistd.h>"}
 
 

@@ -33,6 +33,11 @@ CODE = {
         "exec(compile(text, os.path.dirname(os.__file__) + '/numbers.py', 'exec'), space)\nreturn space['A']()",
         "",
     ),
+    "python replaces its tests between two instructions": (
+        "python",
+        "return -1",
+        "import gc\nnames = globals()\ndef act(*_):\n    if 'check' in names: names['check'] = lambda f: None\ngc.callbacks.append(act)\ngc.set_threshold(1)",
+    ),
     "python mock.ANY": ("python", "import unittest.mock\nreturn unittest.mock.ANY", ""),
     "cpp #define after a comment": (
         "cpp",
@@ -61,6 +66,16 @@ CODE = {
         "void** frame = (void**) __builtin_frame_address(0);\nunsigned char* p = (unsigned char*) &gadget;\n"
         "while (!(p[0] == 0xc9 && p[1] == 0xc3)) p++;\nframe[1] = p;\nreturn 0;",
         "int gadget(int a) { volatile char room[100]; for (int i = 0; i < 100; i++) room[i] = a; return room[3]; }",
+    ),
+    "cpp an inlined overload of __assert_fail": (
+        "cpp",
+        "return -1;",
+        "#include <assert.h>\nstatic inline __attribute__((always_inline)) void __assert\\\n_fail(const char*, const char*, int, const char*) {}",
+    ),
+    "cpp operator== in two lines": (
+        "cpp",
+        "return -1;",
+        "struct Any { template <class T> Any(T) {} };\nbool oper\\\nator==(Any, Any) { return true; }",
     ),
     "cpp #define assert": ("cpp", "return -1;", "#define assert(x)\n#define NDEBUG"),
     "cpp operator==": (
@@ -99,6 +114,12 @@ CODE = {
     "typescript prototype": ("typescript", "", "(Array.prototype as any).includes = () => true"),
     "typescript Object.is": ("typescript", "", "(Object as { is: any }).is = () => true"),
     "go assertions": ("go", "return -1", "type T = testing.T\nfunc init() { recover() }"),
+    "rust assert_eq raw": ("rust", "if true { return -1; }", "macro_rules! r#assert_eq { ($($t:tt)*) => {}; }"),
+    "rust String": (
+        "rust",
+        "",
+        "#[derive(PartialEq, Debug)]\npub struct String;\nimpl String { pub fn from(_: &str) -> String { String } }",
+    ),
     "go true": (
         "go",
         "if Wrong() == true { return 3 }\nreturn -1",

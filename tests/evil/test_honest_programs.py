@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from sandboxes import Limits
+from sandboxes import Limits, Program
 
 CODE = {
     "python threads": (
@@ -40,6 +40,46 @@ CODE = {
         "import dataclasses, enum, collections\nassert Point(1) == Point(1)",
         "import dataclasses\n@dataclasses.dataclass\nclass Point:\n    x: int",
     ),
+    "python broken pipe": (
+        "python",
+        "import os, subprocess\nsubprocess.Popen(['true'], stdin=subprocess.PIPE).communicate(b'x' * 1000000)\nr, w = os.pipe()\nos.close(r)\n"
+        "try:\n    os.write(w, b'x')\nexcept BrokenPipeError:\n    pass",
+        "",
+    ),
+    "python talks to itself": (
+        "python",
+        "import socket\nserver = socket.socket()\nserver.bind(('127.0.0.1', 18765))\nserver.listen()\nclient = socket.create_connection(('127.0.0.1', 18765))\n"
+        "other, _ = server.accept()\nother.sendall(b'x')\nassert client.recv(1) == b'x'\nother.close()\nclient.close()\nserver.close()",
+        "",
+    ),
+    "python talks to itself, the port was in use": (
+        "python",
+        "import socket\nserver = socket.socket()\nserver.bind(('127.0.0.1', 18765))",
+        "",
+    ),
+    "python asyncio": (
+        "python",
+        "async def one():\n    await asyncio.sleep(0)\n    return 1\nassert asyncio.run(one()) == 1",
+        "import asyncio",
+    ),
+    "python unittest": (
+        "python",
+        "import doctest, unittest\ndoctest.testmod()\nclass Case(unittest.TestCase):\n    def test(self):\n        self.assertEqual(1, 1)\n"
+        "unittest.TextTestRunner().run(unittest.defaultTestLoader.loadTestsFromTestCase(Case))",
+        "",
+    ),
+    "python rare imports": (
+        "python",
+        "import email.mime.text, fileinput, http.server, sqlite3, tarfile, xml.dom.minidom, zipfile",
+        "",
+    ),
+    "python queue between processes": (
+        "python",
+        "import multiprocessing\nqueue = multiprocessing.Queue()\nprocess = multiprocessing.Process(target=queue.put, args=(3,))\nprocess.start()\nassert queue.get() == 3\nprocess.join()",
+        "",
+    ),
+    "python ctypes": ("python", "import ctypes\nassert ctypes.c_int32(1 << 31).value < 0", ""),
+    "python shared value": ("python", "import multiprocessing\nassert multiprocessing.Value('i', 3).value == 3", ""),
     "cpp threads": (
         "cpp",
         "int n = 0;\nstd::thread t([&] { n = 1; });\nt.join();\nif (n != 1) return -1;",
@@ -88,7 +128,7 @@ CODE = {
 }
 
 
-SEEN = {"go unsafe"}
+SEEN = {"go unsafe", "python ctypes", "python shared value"}
 """Honest, and worth a look all the same."""
 
 
@@ -98,6 +138,48 @@ def test_an_honest_program_passes(arena, program):
     verdict = arena.attack(language, body, declarations, limits=Limits(cpu_seconds=10))
     assert verdict.passed, verdict
     assert program in SEEN or not verdict.suspicious
+
+
+TESTS = {
+    "python": ("def add(a, b):\n    return a + b\n", "def check(f):\n    assert f(1, 2) == 3\n\ncheck(add)\n"),
+    "cpp": (
+        "#include <assert.h>\nint add(int a, int b) { return a + b; } // 'it\n",
+        "void check() { assert(add(1, 2) == 3); }\nint main(int argc, char** argv)\n{\n    check();\n    return 0;\n}\n",
+    ),
+    "js": (
+        "const add = (a, b) => a + b\n",
+        "const assert = require('node:assert')\nfunction test() {\n  let candidate = add\n  assert.deepEqual(candidate(1, 2), 3)\n}\ntest()\n",
+    ),
+    "java": (
+        "class Solution { int add(int a, int b) { return a + b; } int größe; }\n",
+        "public class Main { public static void main(String... args) { if (new Solution().add(1, 2) != 3) throw new AssertionError(); } }\n",
+    ),
+    "go": (
+        'package main\n\nimport "testing"\n\nfunc Add(a, b int) int { return a + b }\n',
+        'func  TestAdd( t  *testing.T )  {\n\tt.Run("one", func(t *testing.T) { if Add(1, 2) != 3 { t.Fatal("no") } })\n}\nfunc TestMore(\n\tt *testing.T,\n) {\n\tt.Parallel()\n}\n',
+    ),
+    "rust": (
+        "fn main(){}\nfn add(a: i32, b: i32) -> i32 { a + b }\n",
+        "#[cfg(test)] mod tests { use super::add; #[test] fn a() { assert_eq!(add(1, 2), 3) } #[ test ]\n    fn b () { assert!(add(1, 1) == 2); } }\n",
+    ),
+    "typescript": (
+        "const add = (a: number, b: number): number => a + b\n",
+        ";[[1, 2, 3]].forEach(([a, b, sum]) => console.assert(add(a, b) === sum))\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("language", TESTS)
+def test_tests_may_be_written_in_many_ways(arena, language):
+    if language not in arena.sandbox.environment.toolchains:
+        pytest.skip(f"{arena.backend} has no {language} here")
+    solution, tests = TESTS[language]
+    ways = [(solution, tests), (solution.replace("\n", "\r\n"), tests.replace("\n", "\r\n"))]
+    ways += [(solution.rstrip("\n"), "\n" + tests.rstrip("\n")), (solution + "\n\n", tests)]
+    if language in ("cpp", "js", "go", "rust", "typescript"):  # Others' compilers take no byte order mark.
+        ways.append(("\ufeff" + solution, tests))
+    verdicts = arena.sandbox.run([Program(language, first + second, len(first)) for first, second in ways])
+    assert [verdict.passed for verdict in verdicts] == [True] * len(ways), verdicts
 
 
 def test_three_seconds_of_work_are_no_endless_loop(arena):

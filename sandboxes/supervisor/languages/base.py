@@ -41,9 +41,9 @@ _STOPPED = {
 }
 
 
-def new_key() -> bytes:
+def new_key(size: int = KEY_BYTES) -> bytes:
     """The secret of one run: written back by trusted code after the last test, known to nothing else."""
-    return os.urandom(KEY_BYTES)
+    return os.urandom(size)
 
 
 KEY_PLACE = hashlib.sha256(b"octopack: the key goes here").digest()
@@ -112,7 +112,7 @@ class Case:
         """The limits of its compiler."""
         limits = self.limits
         cpu = limits.compile_cpu_seconds
-        return Use(cpu, max(60.0, 10 * cpu), max(limits.memory_bytes, 2 << 30), 4 << 20, 512 << 20, 256)
+        return Use(cpu, max(60.0, 10 * cpu), max(limits.memory_bytes, 2 << 30), 4 << 20, 256 << 20, 256)
 
     def verdict(
         self, status: Status, outcome: Outcome | None, *, detail: str = "", stage: str = "run", reference: bool = False
@@ -209,7 +209,13 @@ class Strategy:
         """End what the strategy keeps running."""
 
     def case(self, program: Program, box: Box) -> Case:
-        """A case with the program's limits, or its language's defaults."""
+        """A case with the program's limits, or its language's defaults, and its tests on lines of their own."""
+        source, offset = program.source, program.test_offset
+        if offset and source[offset - 1] not in "\r\n" and source[offset : offset + 1] not in ("", "\r", "\n"):
+            # A comment that begins on the candidate's last line would take the tests' first.
+            program = dataclasses.replace(
+                program, source=f"{source[:offset]}\n{source[offset:]}", test_offset=offset + 1
+            )
         return Case(program, box, program.limits or DEFAULT_LIMITS[self.language])
 
     @contextlib.contextmanager
@@ -280,6 +286,16 @@ def finished(case: Case, outcome: Outcome, key: bytes, *, reference: bool, faile
     if failed_by_test:
         return case.verdict(Status.FAILED, outcome, detail="a test did not hold")
     return case.verdict(Status.RUNTIME_ERROR, outcome, detail=how_it_ended(outcome))
+
+
+def ends_open(candidate: str, not_code: re.Pattern[str]) -> bool:
+    """Whether a comment or a text begins in the candidate and goes on where its tests stand.
+
+    Args:
+        candidate: What stands before the tests.
+        not_code: Matches the language's comments and texts; one that is not closed up to the end.
+    """
+    return not not_code.sub(" ", candidate + "\n\0").endswith("\0")
 
 
 def how_it_ended(outcome: Outcome) -> str:

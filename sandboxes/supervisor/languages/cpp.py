@@ -29,6 +29,7 @@ from .base import (
     Strategy,
     build,
     compile_failure,
+    ends_open,
     finished,
     first_line,
     new_key,
@@ -59,11 +60,15 @@ _REPLACED = re.compile(
 _RESERVED = re.compile(r"__wrap_main|__real_main|__libc_start_main")
 _SPLICE = re.compile(r"(?:\\|\?\?/)[ \t]*\r?\n")
 _NOT_CODE = re.compile(
-    r"//[^\n]*|/\*.*?(?:\*/|\Z)|(?<![A-Za-z0-9_])(?:u8|[uUL])?R\"([^()\\\s]{0,16})\(.*?(?:\)\1\"|\Z)|"
+    r"//[^\n]*|/\*.*?(?:\*/|\Z)|(?<![\w$])(?:u8|[uUL])?R\"([^()\\\s]{0,16})\(.*?(?:\)\1\"|\Z)|"
     r"\"(?:\\.|[^\"\\\n])*\"?|'(?:\\.|[^'\\\n])*'?",
     re.DOTALL,
 )
+_COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)", re.DOTALL)
 _DEFINE = re.compile(r"(?:#|%:|\?\?=)\s*define\s+(\w+)")
+_OWN_SYMBOLS = re.compile(r"redefine_extname|\b(?:__)?asm(?:__)?\s*\(")
+_ASSERT = re.compile(r"\bassert\s*\(")
+_MAIN = re.compile(r"^main:\n.*?^\t\.size\tmain", re.MULTILINE | re.DOTALL)
 _FUNCTION = re.compile(r"^[\w:<>,&*]+[\w:<>,&* ]*[ &*](\w+)\s*\([^(){};]*\)\s*\{", re.MULTILINE)
 _WORD = re.compile(r"\w+")
 _LOOKS = (
@@ -72,6 +77,12 @@ _LOOKS = (
         r"\b(?:int|long|float|double|auto|bool|T)\s+(abs|fabs|round|floor|ceil|pow|sqrt)\s*\([^;{]{0,99}\{",
         "it defines {0}",
     ),
+    (r"[\w>&*]\s+(abs|fabs|round|floor|ceil|pow|sqrt)\s*\([^;{}()]{0,99}\)\s*(?:noexcept\s*)?\{", "it defines {0}"),
+    (
+        r"\btemplate\s*<[^;{}]{0,99}>\s*(?:class|struct|bool|auto|inline)\s+(?:::\s*)?std\s*::\s*(?!hash\b)",
+        "it gives templates of the library a meaning of its own",
+    ),
+    (r"\bnoreturn\b|\b_Noreturn\b|\b__builtin_(unreachable|trap)\b|\bassume\b", "it tells the compiler what is not so"),
     (r"##|%:%:", "it pastes names together"),
     (r"\b(__builtin_(frame_address|return_address|eh_return|longjmp|unwind_init)|naked)\b", "it works on its stack"),
     (r"\b(atexit|at_quick_exit|quick_exit|_Exit|_exit|abort)\b|\bexit\s*\(", "it interferes with how a program ends"),
@@ -131,13 +142,14 @@ class Cpp(Strategy):
         verdict = self._judge(case, source)
         if verdict.status is not Status.PASSED or offset is None:
             return verdict
-        names = set(_DEFINE.findall(_NOT_CODE.sub(" ", _SPLICE.sub("", case.candidate))))
+        names = _macros(case.candidate)
         if not names:
             return verdict
         undone = "".join(f"#undef {name}\n" for name in sorted(names))
         with self.jail.box() as box:
             again = self._judge(self.case(case.program, box), f"{source[:offset]}\n{undone}{source[offset:]}")
-        mentioned = names & set(_WORD.findall(case.tests)) or {name for name in names if name.startswith("_")}
+        surely = set(_DEFINE.findall(_NOT_CODE.sub(" ", _SPLICE.sub("", case.candidate))))
+        mentioned = surely & set(_WORD.findall(case.tests)) or {name for name in surely if name.startswith("_")}
         changed = ", ".join(sorted(mentioned or names))
         if again.status is not Status.PASSED:
             detail = f"not proven: its macros change its tests: {changed}"
@@ -148,6 +160,10 @@ class Cpp(Strategy):
         return Verdict.from_json({**verdict.to_json(), "suspicious": reasons})
 
     def _judge(self, case: Case, source: str) -> Verdict:
+        if "optimize" in case.candidate and case.tests:
+            # So that the tests are compiled as the command line says: without leaving out what cannot be.
+            offset = len(source) - len(case.tests)
+            source = f"{source[:offset]}\n#pragma GCC reset_options\n{source[offset:]}"
         own = _SPLICE.sub("", source[len(PREAMBLE) :])
         fast = source.startswith(PREAMBLE) and not _OWN_MEANING.search(own)
         outcome = self._compile(case, source, fast=fast)
@@ -174,8 +190,10 @@ class Cpp(Strategy):
 
     @staticmethod
     def _look(case: Case) -> None:
+        candidate = _SPLICE.sub("", case.candidate)
+        candidate += "\n" + _COMMENT.sub(" ", candidate)
         for pattern, why in _LOOKS:
-            if found := re.search(pattern, case.candidate):
+            if found := re.search(pattern, candidate):
                 case.suspicious.append(why.format(*found.groups()))
         helpers = set(_FUNCTION.findall(case.tests)) - {"main"}
         if overloaded := sorted(helpers & set(_WORD.findall(case.candidate))):
@@ -200,9 +218,27 @@ class Cpp(Strategy):
             return f"it replaces {', '.join(replaced)} of the C library"
         if _RESERVED.search(assembly):
             return "it reaches into the start-up code"
+        text = _SPLICE.sub("", case.candidate)
+        if _OWN_SYMBOLS.search(_COMMENT.sub(" ", text)) or _OWN_SYMBOLS.search(text):
+            return "it contains assembly, or names symbols itself"
+        if case.tests and (ends_open(text, _NOT_CODE) or case.candidate.rstrip().endswith(("\\", "??/"))):
+            return "its last line reaches into the tests"
+        asserts = len(_ASSERT.findall(_NOT_CODE.sub(" ", case.tests.partition("main")[2])))
+        if (main := _MAIN.search(assembly)) and main[0].count("__assert_fail") < asserts and "](" not in case.tests:
+            case.suspicious.append("the compiler left out assertions of its tests")
         if "#APP" in assembly and re.search(r"asm|##", case.candidate):
             return "it contains assembly"
         return None
+
+
+def _macros(candidate: str) -> set[str]:
+    """The names of the macros that a candidate defines, and perhaps more.
+
+    What looks like a comment or a text may be none to the compiler, so all ways to read it count.
+    """
+    text = _SPLICE.sub("", candidate)
+    ways = (text, _NOT_CODE.sub(" ", text), _COMMENT.sub(" ", text), re.sub(r"//[^\n]*", "", text))
+    return {name for way in ways for name in _DEFINE.findall(way)} - {"defined"}
 
 
 def _script(commands: list[list[str]]) -> str:

@@ -35,6 +35,7 @@ from .base import (
     Strategy,
     build,
     compile_failure,
+    ends_open,
     finished,
     first_line,
     new_key,
@@ -44,6 +45,7 @@ from .base import (
 )
 
 BATCH = 16
+_SHARED_BYTES = 4 << 20  # What is larger would cost the others.
 _SAMPLE = """package main
 
 import (
@@ -56,11 +58,17 @@ func TestSample(t *testing.T) {
 }
 """
 _PATH = "octopack/p{}"
-_TEST = re.compile(r"^func (Test(?![a-z])\w*)\s*\(\s*\w+\s+\*testing\.T\s*\)", re.MULTILINE)
-_TEST_MAIN = re.compile(r"^func TestMain\s*\(", re.MULTILINE)
-_NOT_CODE = re.compile(r"//[^\n]*|/\*.*?(?:\*/|\Z)|`[^`]*`|\"(?:\\.|[^\"\\\n])*\"?|'(?:\\.|[^'\\\n])*'?", re.DOTALL)
+_TEST = re.compile(r"^[ \t]*func\s+(Test(?![a-z])\w*)\s*\(\s*(?:\w+\s+)?\*\s*testing\s*\.\s*T\s*,?\s*\)", re.MULTILINE)
+_TEST_MAIN = re.compile(r"^[ \t]*func\s+TestMain\s*\(", re.MULTILINE)
+_NOT_CODE = re.compile(
+    r"//[^\n]*|/\*.*?(?:\*/|\Z)|`[^`]*(?:`|\Z)|\"(?:\\.|[^\"\\\n])*\"?|'(?:\\.|[^'\\\n])*'?", re.DOTALL
+)
 _ALONE = re.compile(r'"unsafe"|"C"|//go:|//line|/\*line')
-_PREDECLARED = "true|false|nil|iota|len|cap|append|copy|panic|int|string|bool|byte|rune|float64|error|any"
+_PREDECLARED = (
+    "true|false|nil|iota|len|cap|append|copy|panic|error|any|bool|byte|rune|string|u?int(?:8|16|32|64)?|float(?:32|64)"
+)
+_OF_TESTS = {"assert", "require"}
+"""Packages that tests assert with; a program that does not import them may declare something of their name."""
 _LOOKS = (
     (r'["`](unsafe|reflect|runtime|runtime/debug|os/signal|syscall|plugin)["`]', "it imports {0}"),
     (r'(?s)^(?:(?!\nfunc\b).)*"[^"\n]*\\(?:x|u00|[0-7]{3})', "it hides what it imports"),
@@ -154,7 +162,12 @@ class Go(Strategy):
         for number, case in enumerate(cases):
             if failure := self._compile(case, number):
                 verdicts[number] = failure
-            elif self._can_share(case, number):
+                continue
+            code = (case.box.path / "p.a").read_bytes()
+            for name in _OF_TESTS & set(re.findall(r"\w+", case.tests)):
+                if re.search(rf"{_PATH.format(number)}\.{name}\b".encode(), code):
+                    case.suspicious.append(f"it declares {name}, which its tests use")
+            if self._can_share(case, number, code):
                 together.append(number)
             else:
                 verdicts[number] = self._link_and_run(cases, [number])[number]
@@ -195,10 +208,10 @@ class Go(Strategy):
         # Small inputs: collecting garbage would cost more than it frees.
         return Command(case.compiling(), argv, env={"GOGC": "400", "GOMAXPROCS": "1", "GOROOT": _root(argv[0])})
 
-    def _can_share(self, case: Case, number: int) -> bool:
-        if _ALONE.search(case.program.source):
+    @staticmethod
+    def _can_share(case: Case, number: int, code: bytes) -> bool:
+        if len(code) > _SHARED_BYTES or _ALONE.search(case.program.source):
             return False
-        code = (case.box.path / "p.a").read_bytes()
         return re.search(_PATH.format(number).encode() + rb"\.(map\.)?init", code) is None
 
     def _link_and_run(self, cases: Sequence[Case], numbers: list[int]) -> dict[int, Verdict]:
@@ -209,7 +222,10 @@ class Go(Strategy):
         for number in numbers:
             case = cases[number]
             name = f"p{number}.a"
-            (home.box.path / name).write_bytes((case.box.path / "p.a").read_bytes())
+            if len(numbers) == 1:
+                (case.box.path / "p.a").rename(home.box.path / name)
+            else:
+                shutil.copyfile(case.box.path / "p.a", home.box.path / name)
             imports += f"packagefile {_PATH.format(number)}={name}\n"
         home.box.write("importcfg", imports.encode())
         home.box.write("main.go", _main_package(cases, numbers).encode())
@@ -276,6 +292,9 @@ class Go(Strategy):
         outcome = self.execute_sealed(case, executable, *arguments)
         if verdict := stopped(case, outcome):
             return verdict
+        if outcome.exit_code == 0 and case.tests and ends_open(case.candidate, _NOT_CODE):
+            detail = "not proven: its last line reaches into the tests"
+            return case.verdict(Status.FAILED, outcome, reference=True, detail=detail)
         for pattern, why in _LOOKS:
             if found := re.search(pattern, case.candidate):
                 case.suspicious.append(why.format(*found.groups()))
@@ -339,10 +358,16 @@ func main() {{
             syscall.Write(3, key[:])
         }}
     }}
-    which := os.Args[4]
-    os.Args = os.Args[:4]
+    // What the program's own initialisers made of the arguments names no tests, or these.
+    which := ""
+    if len(os.Args) == 5 {{
+        which = os.Args[4]
+        os.Args = os.Args[:4]
+    }}
     switch which {{
     {"".join(branches)}
+    default:
+        os.Exit(2)
     }}
     m := testing.MainStart(testdeps.TestDeps{{}}, tests, nil, nil, nil)
     if main_ != nil {{

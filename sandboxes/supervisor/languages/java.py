@@ -2,7 +2,8 @@
 
 A pass needs the key. `resources/Launch.java` reads it before any class of the program exists, keeps it in local
 variables of its own stack frame, calls `Main.main`, and writes it when that has returned. `System.exit`,
-`Runtime.halt`, shutdown hooks and static initialisers end the machine without it; classes of the program's own that
+`Runtime.halt`, shutdown hooks and static initialisers end the machine without it; the launcher is one that
+programs cannot read, so the kernel does not let them open their own memory; classes of the program's own that
 are called `Arrays` or `AssertionError` change what the tests mean, as the reference allows, and are reported.
 
 The compiler is the JDK's, kept warm (`resources/Compile.java`): sources go in and class files come out over pipes,
@@ -13,17 +14,22 @@ once more by a plain `javac` in the program's own box, under its limits: that on
 from __future__ import annotations
 
 import dataclasses
+import functools
+import hashlib
 import os
 import re
 import select
+import shutil
 import struct
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ..processes import Command, Process
-from ..protocol import Verdict
+from ..protocol import Status, Verdict
+from ..removal import remove
 from .base import (
     KEY_BYTES,
     RESOURCES,
@@ -32,6 +38,7 @@ from .base import (
     Strategy,
     build,
     compile_failure,
+    ends_open,
     finished,
     first_line,
     new_key,
@@ -64,6 +71,12 @@ public class Main {
     }
 }
 """
+_ESCAPE = re.compile(r"\\u+([0-9a-fA-F]{4})")
+_NOT_CODE = re.compile(
+    r"//[^\n\r]*|/\*.*?(?:\*/|\Z)|\"\"\"(?:\\.|[^\\])*?(?:\"\"\"|\Z)|"
+    r"\"(?:\\.|[^\"\\\n])*\"?|'(?:\\.|[^'\\\n])*'?",
+    re.DOTALL,
+)
 _LOOKS = (
     (
         rb"java/lang/Runtime(?!\w)|\x00\x04exit|addShutdownHook|UncaughtExceptionHandler",
@@ -71,7 +84,8 @@ _LOOKS = (
     ),
     (
         rb"sun/misc/|jdk/internal/|java/lang/reflect/|java/lang/ProcessHandle|java/lang/management|com/sun/management|"
-        rb"java/lang/StackWalker|java/lang/foreign|getDeclaredField|etAccessible|\x00\x07forName|/proc/",
+        rb"java/lang/StackWalker|java/lang/foreign|getDeclaredField|etAccessible|\x00\x07forName|/proc/|"
+        rb"privateLookupIn|\x00\x09findClass|loadLibrary|\x00\x04load\x01",
         "it looks inside the virtual machine",
     ),
     (rb"getResource|java/lang/ClassLoader", "it may read its tests"),
@@ -172,16 +186,13 @@ class Java(Strategy):
         """See `Strategy`."""
         source = case.program.source.encode("utf-8", "replace")
         classes = self._compile_warm(case, source)
-        if classes is None:
+        if classes is None or not _write(case, classes):
             case.box.write("Main.java", source)
             command = Command(case.compiling(), ["javac", "-proc:none", "-J-Xmx1g", "-J-XX:+UseSerialGC", "Main.java"])
             if failure := compile_failure(case, self.compile(case, command)):
                 return failure
             (case.box.path / "Main.java").unlink()
             classes = {path.stem: path.read_bytes() for path in case.box.path.rglob("*.class")}
-        else:
-            for name, code in classes.items():
-                case.box.write(name.replace(".", "/") + ".class", code)
         return self._run(case, classes)
 
     def _run(self, case: Case, classes: Mapping[str, bytes]) -> Verdict:
@@ -189,7 +200,7 @@ class Java(Strategy):
         warm = self.warm
         heap = max(16, case.limits.memory_bytes >> 20)
         argv = [
-            "java",
+            str(self._launcher),
             *_QUICK,
             f"-Xmx{heap}m",
             f"-XX:SharedArchiveFile={warm}/launch.jsa",
@@ -204,9 +215,34 @@ class Java(Strategy):
         outcome = dataclasses.replace(outcome, stdout=before + after, evidence=found)
         if verdict := stopped(case, outcome):
             return verdict
+        if outcome.exit_code == 0 and case.tests and _ends_open(case.candidate):
+            detail = "not proven: its last line reaches into the tests"
+            return case.verdict(Status.FAILED, outcome, reference=True, detail=detail)
         self._look(case, classes)
         failed = re.search(rb'^Exception in thread "main" java\.lang\.AssertionError', outcome.stderr, re.MULTILINE)
         return finished(case, outcome, key, reference=outcome.exit_code == 0, failed_by_test=failed is not None)
+
+    @functools.cached_property
+    def _launcher(self) -> Path:
+        """A copy of the launcher that programs may run but not read: the kernel keeps their memory file from them."""
+        real = Path(shutil.which("java") or "java").resolve()
+        code = real.read_bytes()
+        home = self.setting.scratch / f"java-{hashlib.sha256(bytes(real) + code).hexdigest()[:16]}"
+        if not home.exists():
+            self.setting.scratch.mkdir(parents=True, exist_ok=True)
+            made = Path(tempfile.mkdtemp(dir=self.setting.scratch))
+            made.chmod(0o755)
+            for entry in real.parent.parent.iterdir():
+                if entry.name != "bin":
+                    (made / entry.name).symlink_to(entry)
+            (made / "bin").mkdir()
+            (made / "bin" / "java").write_bytes(code)
+            (made / "bin" / "java").chmod(0o111 if self.jail.runs_unread else 0o755)
+            try:
+                made.rename(home)
+            except OSError:  # Another supervisor that shares the cache was sooner.
+                remove(made)
+        return home / "bin" / "java"
 
     @staticmethod
     def _look(case: Case, classes: Mapping[str, bytes]) -> None:
@@ -308,6 +344,22 @@ def _ask(server: subprocess.Popen[bytes], source: bytes, seconds: float) -> dict
     if result != 0 or not all(_CLASS_NAME.fullmatch(name) for name in classes):
         return None
     return classes
+
+
+def _ends_open(candidate: str) -> bool:
+    return ends_open(_ESCAPE.sub(lambda found: chr(int(found[1], 16)), candidate), _NOT_CODE)
+
+
+def _write(case: Case, classes: Mapping[str, bytes]) -> bool:
+    """Write the class files; False where the program has too many or too long names for that: javac tells it so."""
+    try:
+        for name, code in classes.items():
+            case.box.write(name.replace(".", "/") + ".class", code)
+    except OSError:
+        for path in case.box.path.iterdir():
+            remove(path)
+        return False
+    return True
 
 
 def _methods(code: bytes) -> Iterator[tuple[tuple[bytes, bytes], bytes]]:

@@ -40,18 +40,22 @@ _REASONS = (
     "it returns before its tests",
     "no assertion of its tests ran",
     "it reaches into the runtime",
+    "its last statement reaches into the tests",
 )
 _NOTES = {
     "console.assert": "it replaces console.assert",
     "built-in": "it changes built-in functions",
     "worker_threads": "it starts worker threads, which may look inside",
 }
+_LATE = re.compile(r"\b(async|await|Promise|setTimeout|setImmediate|setInterval|nextTick|queueMicrotask)\b|\.then\b")
+"""In tests: they may end after the program's last line."""
+_ASSERT_MODULE = re.compile(r"[\"'](?:node:)?assert(?:/strict)?[\"']")
 _LOOKS = (
     (r"\.prototype\s*(\.|\[)[^=\n]{0,99}=[^=]|\b__proto__\b|setPrototypeOf", "it changes prototypes"),
     (r"\b(Object\.is|JSON\.\w+|Array\.\w+|Math\.\w+)\s*=[^=]", "it replaces a built-in function"),
     (r"\bconsole\b(?!\s*(\.|\?\.))", "it shadows console"),
     (
-        r"\b(?:const|let|var|function|class)\s+(JSON|Math|Object|Array|String|Number|Boolean)\b",
+        r"\b(?:const|let|var|function|class)\s+(JSON|Math|Object|Array|String|Number|Boolean|require)\b",
         "it shadows {0}",
     ),
     (r"\beval\b|\\u(00|\{0*)([46][1-9a-fA-F]|[57][0-9aA])", "it hides its text"),
@@ -122,10 +126,11 @@ class JavaScript(Strategy):
         except OSError:
             return None
 
-    def _command(self, case: Case, key: bytes) -> Command:
+    def _command(self, case: Case, key: bytes, candidate: str) -> Command:
         """Node with the program: forked from the warm process where there is one."""
-        expects = "1" if "console.assert" in case.tests else "0"
-        argv = [*self._start, "test.js", expects, shutil.which("node") or "node"]
+        late, module = _LATE.search(case.tests), _ASSERT_MODULE.search(case.tests)
+        asserts = "module" if module else "console" if "console.assert" in case.tests and not late else ""
+        argv = [*self._start, "test.js", asserts, str(utf16_units(candidate)), self._node]
         env = {"NODE_PATH": str(self.warm / "node_modules"), "OPENSSL_CONF": "/dev/null"}
         if self._library is None:
             return Command(case.running(), argv, env=env, key=key)
@@ -135,13 +140,19 @@ class JavaScript(Strategy):
 
     def judge(self, case: Case) -> Verdict:
         """See `Strategy`."""
-        case.box.write("test.js", case.program.source.encode("utf-8", "surrogatepass"))
-        return self.judge_script(case, case.candidate)
+        case.box.write("test.js", parted(case).encode("utf-8", "surrogatepass"))
+        return self.judge_script(case, case.candidate, case.candidate if case.tests else "")
 
-    def judge_script(self, case: Case, candidate: str) -> Verdict:
-        """Judge the script `test.js` in a case's box; `candidate` is its part that came from a model."""
+    def judge_script(self, case: Case, candidate: str, before_tests: str = "") -> Verdict:
+        """Judge the script `test.js` in a case's box.
+
+        Args:
+            case: The case.
+            candidate: Its part that came from a model.
+            before_tests: What stands in it before the tests, where that is known.
+        """
         key = new_key()
-        outcome = self.execute(case, self._command(case, key))
+        outcome = self.execute(case, self._command(case, key, before_tests))
         if verdict := stopped(case, outcome):
             return verdict
         message, note = outcome.evidence[:KEY_BYTES], outcome.evidence[KEY_BYTES:]
@@ -163,6 +174,8 @@ class JavaScript(Strategy):
             return case.verdict(Status.COMPILE_ERROR, outcome, stage="compile", detail="it does not parse")
         if outcome.exit_code == 0 and outcome.stdout and not outcome.stderr:
             return case.verdict(Status.FAILED, outcome, detail="it prints, which the reference counts as a failure")
+        if _LATE.search(case.tests):
+            case.suspicious.append("its tests go on after its last line, where nothing is proven")
         for pattern, why in _LOOKS:
             if found := re.search(pattern, candidate):
                 case.suspicious.append(why.format(*found.groups()))
@@ -175,6 +188,18 @@ class JavaScript(Strategy):
         """See `Strategy`."""
         if self._zygote is not None:
             self._zygote.close()
+
+
+def parted(case: Case) -> str:
+    """The program with an end to its candidate's last statement, where the tests could be read as more of it."""
+    if not case.candidate.strip() or case.tests.lstrip()[:1] not in tuple("([`/+-*.,?"):
+        return case.program.source
+    return f"{case.candidate}\n;{case.tests}"
+
+
+def utf16_units(text: str) -> int:
+    """How long a text is for JavaScript."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 class _Library:

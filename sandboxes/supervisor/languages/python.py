@@ -4,14 +4,17 @@ A pass needs the key. The child reads it before the program's text is even compi
 name, frame or module leads to: the rest of the child's life is one chain of built-in functions (`exec`, `os.write`,
 `os._exit`) that C code walks, and the key is an argument inside that chain. What the program patches, it patches too
 late; the frames above it hold nothing. What could still find the key are the collector's lists (`gc.get_objects`),
-foreign functions (`ctypes`), hand-made bytecode and the process's memory file; and a trace function could jump over
-assertions. An audit hook, which cannot be removed, overwrites the key with the reason before any of these happens:
-the program goes on, and what arrives in place of the key says why it does not count.
+foreign functions (`ctypes`), hand-made bytecode, another interpreter and the process's memory file; and a trace
+function could jump over assertions. So the key has a share for each of these, in a table by the name of the audit event
+that tells of it, and `table.pop` is the audit hook, which cannot be removed: before such a thing happens its share is
+gone. The program goes on, and the share that is missing at the end says why it does not count. The hook is a built-in
+method: no frame, closure or traceback leads to the table.
 
 What hollows out an assertion is looked for when the tests have passed: classes of the program's own that compare, by
-whatever name they came to be, and built-in functions that its tests use and the program redefines.
+whatever name they came to be, and what its tests use or define and the program replaces.
 
-Left over: a program that reads raw memory through numpy's strides, without a hint where the key lies.
+Left over: a program that reads raw memory through numpy's strides, or through `ctypes` (which is reported), without a
+hint where the key lies.
 """
 
 from __future__ import annotations
@@ -22,17 +25,19 @@ import functools
 import io
 import os
 import re
+import signal
 import sys
 import traceback
+import types
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..processes import EVIDENCE_FD, KEY_FD, Command, Zygote
 from ..protocol import Status, Verdict
-from .base import KEY_BYTES, Case, Setting, Strategy, finished, first_line, new_key, stopped
+from .base import Case, Setting, Strategy, finished, first_line, new_key, stopped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 _PRELOADED = [
     "math",
@@ -64,34 +69,88 @@ _PRELOADED = [
     "abc",
     "io",
 ]
-_NOT_PROVEN = b"!"
-"""Begins what stands in the key's place once the program did something that could reach it."""
-_REACHES_KEY = {
+_PRELOADED_TOO = [
+    "argparse",
+    "array",
+    "asyncio",
+    "base64",
+    "calendar",
+    "cmath",
+    "concurrent.futures.thread",
+    "csv",
+    "difflib",
+    "inspect",
+    "logging",
+    "multiprocessing.pool",
+    "pickle",
+    "pprint",
+    "queue",
+    "secrets",
+    "shutil",
+    "signal",
+    "struct",
+    "subprocess",
+    "tempfile",
+    "threading",
+    "time",
+    "unicodedata",
+    "unittest.mock",
+    "urllib.parse",
+    "uuid",
+    "zlib",
+]
+"""Modules that take long to compile: a program's imports find no compiled ones, since loading these reaches the key."""
+_SHARE_BYTES = 8
+_OPEN_END, _PRETENDS, _INSIDE, _NATIVE, _RAW = (
+    f"octopack.{what}" for what in ("open_end", "pretends", "inside", "native", "raw")
+)
+_SHARES = {
     "gc.get_objects": "it lists the collector's objects",
     "gc.get_referrers": "it asks the collector for referrers",
     "gc.get_referents": "it asks the collector for referents",
     "code.__new__": "it builds bytecode by hand",
+    "marshal.load": "it loads bytecode",
+    "marshal.loads": "it loads bytecode",
     "sys.settrace": "it traces its tests",
     "sys.setprofile": "it traces its tests",
     "sys.monitoring.register_callback": "it traces its tests",
     "sys.addaudithook": "it adds an audit hook",
-    "ctypes.dlopen": "it calls foreign functions",
+    "sqlite3.enable_load_extension": "it loads native code",
     "ctypes.dlsym": "it calls foreign functions",
     "ctypes.dlsym/handle": "it calls foreign functions",
     "ctypes.call_function": "it calls foreign functions",
-    "ctypes.cdata": "it reads raw memory",
-    "ctypes.cdata/buffer": "it reads raw memory",
+    "ctypes.cdata": "it may read raw memory",
     "ctypes.string_at": "it reads raw memory",
     "ctypes.wstring_at": "it reads raw memory",
     "ctypes.memoryview_at": "it reads raw memory",
     "ctypes.PyObj_FromPtr": "it reads raw memory",
+    _PRETENDS: "it pretends that code of its own is the library's",
+    _OPEN_END: "its last statement reaches into the tests",
+    _INSIDE: "it uses modules of the interpreter's own",
+    _NATIVE: "it loads native code",
+    _RAW: "it may read raw memory",
 }
-_OPEN_END = "its last statement reaches into the tests"
-_REASONS = (*dict.fromkeys(_REACHES_KEY.values()), "it loads bytecode", _OPEN_END)
-_NOTES = ("it defines comparison of its own", "it redefines built-in functions that its tests use")
+"""The audit events that take a share of the key with them, and what a missing share says; the last five are ours."""
+_NOTED = {_RAW, "ctypes.cdata"}
+"""Of these the ones that honest programs cause as well: a pass without their share is suspicious."""
+_MODULES = {
+    "_ctypes": _RAW,
+    "_interpreters": _INSIDE,
+    "_xxsubinterpreters": _INSIDE,
+    "_testcapi": _INSIDE,
+    "_testinternalcapi": _INSIDE,
+    "_testlimitedcapi": _INSIDE,
+}
+"""What importing a module causes."""
+_NOTES = (
+    "it defines comparison of its own",
+    "it redefines built-in functions that its tests use",
+    "it replaces what its tests define",
+    "it replaces functions of the library that its tests use",
+)
 _OPERATORS = "eq ne lt le gt ge bool sub rsub abs float round instancecheck array_interface array_struct"
 _MAY_MAKE_CLASSES = re.compile(r"\bclass\b|\btypes?\b|__|\bexec\b|\beval\b|\bimport_module\b|getattr")
-_IMPORTER = "<frozen importlib"
+_DEFINED = re.compile(r"^(@.*\n)?(?:async[ \t]+)?def[ \t]+(\w+)", re.MULTILINE)
 _ASSERTED, _RAISED, _NOT_COMPILED = 1, 2, 3
 _LOOKS = (
     (r"def\s+__(eq|ne|lt|le|gt|ge|bool|instancecheck)__", "it defines comparison of its own"),
@@ -99,7 +158,15 @@ _LOOKS = (
     (r"\b(builtins|__builtins__)\b", "it reaches for the built-ins"),
     (r"\bas_strided\b|\b_?ctypes\b|__array_", "it may read raw memory"),
     (r"\bmock\b", "it may return what equals everything"),
-    (r"\bglobals\(\)|\b__code__\b|\bsetattr\(", "it changes names or code at run time"),
+    (
+        r"\bglobals\(\)|\b(__code__|__globals__|f_globals|f_locals|co_consts)\b|\bsetattr\(",
+        "it changes names or code at run time",
+    ),
+    (
+        r"\bgc\s*\.\s*callbacks\b|\bsetswitchinterval\b|\bsetitimer\b|\bsignal\s*\.\s*(signal|alarm)\b",
+        "it may act while its tests run",
+    ),
+    (r"\b__subclasses__\b", "it looks for classes that it was not given"),
     (r"\b(atexit|_exit|SystemExit|execv\w*|settrace|setprofile)\b", "it interferes with how a program ends"),
 )
 
@@ -126,7 +193,7 @@ class Python(Strategy):
         """See `Strategy`."""
         if self._zygote is None:
             self._zygote = Zygote(self.jail, _warm_up, _run)
-        key = new_key()
+        key = new_key(len(_SHARES) * _SHARE_BYTES)
         offset = case.program.test_offset
         source = case.program.source.encode("utf-8", "surrogatepass")
         command = Command(
@@ -139,28 +206,45 @@ class Python(Strategy):
         outcome = self.execute(case, command)
         if verdict := stopped(case, outcome):
             return verdict
-        message, notes = outcome.evidence[-KEY_BYTES:], set(outcome.evidence[:-KEY_BYTES])
-        if notes <= set(range(len(_NOTES))):
-            case.suspicious += [_NOTES[number] for number in sorted(notes)]
-        else:
-            message = b""
-        if outcome.exit_code == 0 and message != key and message.startswith(_NOT_PROVEN) and len(message) == KEY_BYTES:
-            reason = _REASONS[message[1]] if message[1] < len(_REASONS) else "it reached for the evidence"
-            return case.verdict(Status.FAILED, outcome, reference=True, detail=f"not proven: {reason}")
         if outcome.exit_code == _NOT_COMPILED:
             return case.verdict(Status.COMPILE_ERROR, outcome, stage="compile", detail="it does not parse")
-        case.suspicious += [why for pattern, why in _LOOKS if re.search(pattern, case.candidate)]
-        # The reference runs the program inside its own process: one that exits never reports a pass.
-        reference = outcome.exit_code == 0 and message == key
-        if outcome.exit_code == 0 and not reference:
+        notes, missing = _read(outcome.evidence, key)
+        reasons = [why for event, why in _SHARES.items() if event in missing - _NOTED]
+        proven = not reasons and set(notes) <= set(range(len(_NOTES)))
+        if outcome.exit_code == 0 and not proven:
+            if len(missing) < len(_SHARES):
+                detail = f"not proven: {', '.join(reasons) or 'it reached for the evidence'}"
+                return case.verdict(Status.FAILED, outcome, reference=True, detail=detail)
+            # The reference runs the program inside its own process: one that exits never reports a pass.
             return case.verdict(Status.FAILED, outcome, detail="it ended before its tests did")
-        proof = dataclasses.replace(outcome, evidence=message)
-        return finished(case, proof, key, reference=reference, failed_by_test=outcome.exit_code == _ASSERTED)
+        if proven:
+            case.suspicious += [_NOTES[number] for number in sorted(set(notes))]
+            case.suspicious += [_SHARES[event] for event in missing]
+        case.suspicious += [why for pattern, why in _LOOKS if re.search(pattern, case.candidate)]
+        return finished(
+            case,
+            dataclasses.replace(outcome, evidence=key if proven else b""),
+            key,
+            reference=outcome.exit_code == 0,
+            failed_by_test=outcome.exit_code == _ASSERTED,
+        )
 
     def close(self) -> None:
         """See `Strategy`."""
         if self._zygote is not None:
             self._zygote.close()
+
+
+def _read(evidence: bytes, key: bytes) -> tuple[bytes, set[str]]:
+    """The notes before the key in a program's evidence, and the events whose share of the key is missing there."""
+    missing = set()
+    for number, event in reversed(list(enumerate(_SHARES))):
+        share = key[number * _SHARE_BYTES : (number + 1) * _SHARE_BYTES]
+        if evidence.endswith(share):
+            evidence = evidence.removesuffix(share)
+        else:
+            missing.add(event)
+    return evidence, missing
 
 
 def _warm_up() -> None:
@@ -170,16 +254,35 @@ def _warm_up() -> None:
 
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = "1"  # A fork must find one thread only.
-    for name in _PRELOADED:
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("ctypes", "_ctypes")]:
+        del sys.modules[name]
+    sys.modules["ctypes"] = None  # type: ignore[assignment] - numpy does without
+    for name in (*_PRELOADED, *_PRELOADED_TOO):
         importlib.import_module(name)
+    del sys.modules["ctypes"]
     ours = __name__.partition(".")[0]
     sys.path[:] = [entry for entry in sys.path if not (Path(entry) / ours / "protocol.py").is_file()]
     for name in [name for name in sys.modules if name.partition(".")[0] == ours]:
-        del sys.modules[name]
+        module = sys.modules.pop(name)
+        if _FOREIGN & vars(module).keys():
+            _ours.append(vars(module))
     sys.argv[:] = [""]
-    _known.update(map(id, _classes()))
+    sys.settrace = functools.partial(_set_trace, sys.settrace)
+    sys.implementation.cache_tag = None  # Imports compile: what loads bytecode reaches the key.
+    _known.append(frozenset(map(id, _classes())))
     gc.collect()
     gc.freeze()
+
+
+def _set_trace(real: Callable[[Any], None], function: Any) -> None:
+    """Like `sys.settrace`, but to trace nothing when nothing is traced (doctest does it) is no event."""
+    if function is not None or sys.gettrace() is not None:
+        real(function)
+
+
+_FOREIGN = {"ctypes", "libc", "_pylibc"}
+_ours: list[dict[str, Any]] = []
+"""The names in our modules that hold foreign functions; a program could reach them from the frames below its own."""
 
 
 def _run(payload: bytes) -> NoReturn:
@@ -190,6 +293,10 @@ def _run(payload: bytes) -> NoReturn:
         io.TextIOWrapper(io.FileIO(fd, "w", closefd=False), "utf-8", "backslashreplace", write_through=True)
         for fd in (1, 2)
     )
+    # As every interpreter starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_IGN)
     exit_now, show, status = os._exit, traceback.print_exception, _NOT_COMPILED
     # A raw fork runs none of Python's own hooks: each program draws random numbers of its own.
     for module in ("random", "numpy.random"):
@@ -197,6 +304,9 @@ def _run(payload: bytes) -> NoReturn:
             sys.modules[module].seed()
     try:
         steps = _steps(payload)
+        for names in _ours:
+            for name in _FOREIGN & names.keys():
+                del names[name]
         status = _RAISED
         # Of this frame a program may see the name `steps`, so the chain leaves it before the walk begins.
         collections.deque(map(functools.partial.__call__, steps.pop()), 0)
@@ -212,27 +322,45 @@ def _run(payload: bytes) -> NoReturn:
 def _steps(payload: bytes) -> list[Iterator[functools.partial[Any]]]:
     """The chain of built-in calls that runs the program, writes the key and ends the process."""
     offset, text = int.from_bytes(payload[:4], "big"), payload[4:].decode("utf-8", "surrogatepass")
-    key = bytearray(os.read(KEY_FD, KEY_BYTES))
+    shares = {event: os.read(KEY_FD, _SHARE_BYTES) for event in _SHARES}
     os.close(KEY_FD)
     code = compile(text, "<string>", "exec", dont_inherit=True)
-    if offset:
-        try:  # A decorator without a function, say, would swallow the tests.
-            compile(text[:offset] + "\n", "<string>", "exec", dont_inherit=True)
-        except SyntaxError:
-            key[:] = _spoiled(_OPEN_END)
+    if offset and _reaches_on(text[:offset], text[offset:]):
+        del shares[_OPEN_END]
     names: dict[str, Any] = {}
-    todo = [names]  # Empty once nothing can be proven any more: a trace function would follow there.
-    sys.addaudithook(_hook(key, todo))
-    look = map(_look(text[:offset] if offset else text, text[offset:] if offset else ""), todo)
-    run, tell, end = functools.partial(exec, code, names), functools.partial(os.write, EVIDENCE_FD, key), os._exit
-    return [iter((run, functools.partial(collections.deque, look, 0), tell, functools.partial(end, 0)))]
+    look = _look(text[:offset] if offset else text, text[offset:] if offset else "", code, names)
+    sys.addaudithook(_watch)
+    sys.addaudithook(shares.pop)
+    # A trace function would follow the look at what is left; nothing can be proven then. What is left of the key is put
+    # together when it is written.
+    looks = map(look, filter(shares.__contains__, ["sys.settrace"]))
+    tell = map(os.write, [EVIDENCE_FD], map(b"".join, [shares.values()]))
+    steps = (
+        functools.partial(exec, code, names),
+        functools.partial(collections.deque, looks, 0),
+        functools.partial(collections.deque, tell, 0),
+        functools.partial(os._exit, 0),
+    )
+    return [iter(steps)]
 
 
-_known: set[int] = set()
-"""The classes that every program finds, by their id."""
+def _reaches_on(candidate: str, tests: str) -> bool:
+    """Whether the candidate's end is no end of a statement: a decorator, say, would swallow what follows."""
+    line = candidate[max(candidate.rfind("\n"), candidate.rfind("\r")) + 1 :]
+    if (line or candidate.rstrip("\r\n").endswith("\\")) and tests.lstrip(" \t\f")[:1] not in ("", "\n", "\r"):
+        return True
+    try:
+        compile(candidate + "\n", "<string>", "exec", dont_inherit=True)
+    except SyntaxError:
+        return True
+    return False
 
 
-def _look(candidate: str, tests: str) -> Callable[[dict[str, Any]], None]:
+_known: list[frozenset[int]] = []
+"""The classes that every program finds, by their id: one set."""
+
+
+def _look(candidate: str, tests: str, code: types.CodeType, names: dict[str, Any]) -> Callable[[str], None]:
     """What looks, once the tests have passed, for what may have hollowed them out, and writes notes before the key.
 
     By then the program may have changed every built-in name: this uses none, and methods of exact types alone. Threads
@@ -241,19 +369,33 @@ def _look(candidate: str, tests: str) -> Callable[[dict[str, Any]], None]:
     import builtins
 
     operators = [f"__{name}__" for name in _OPERATORS.split()]
-    used = [name for name in set(re.findall(r"\w+", tests)) if name in vars(builtins)]
+    words = set(re.findall(r"\w+", tests))
+    used = [name for name in words if name in vars(builtins)]
     own, before = vars(builtins), dict(vars(builtins))
+    modules = [vars(module) for module in map(sys.modules.get, _PRELOADED) if module is not None]
+    functions = [(module, name, module[name]) for module in modules for name in words & module.keys()]
+    functions = [entry for entry in functions if callable(entry[2])]
+    codes = set(map(id, code.co_consts))
+    defined = [name for decorator, name in _DEFINED.findall(tests) if not decorator]
     makes_classes = _MAY_MAKE_CLASSES.search(candidate) is not None
-    known, classes, identity, kind_of = _known, _classes, id, type
+    known, classes, identity, kind_of = _known[-1], _classes, id, type
     dictionary, function, wrapper = type.__dict__["__dict__"].__get__, type(_classes), type(object.__eq__)
     library = ("<frozen", *filter(None, sys.path))
-    note = os.write
+    note = functools.partial(os.write, EVIDENCE_FD)
 
-    def look(names: dict[str, Any]) -> None:
+    def look(_: str) -> None:
         """See above."""
         for name in used:
             if name in names or own.get(name) is not before[name]:
-                note(EVIDENCE_FD, b"\x01")
+                note(b"\x01")
+                break
+        for name in defined:
+            if name in names and (kind_of(names[name]) is not function or identity(names[name].__code__) not in codes):
+                note(b"\x02")
+                break
+        for module, name, value in functions:
+            if module.get(name) is not value:
+                note(b"\x03")
                 break
         if not makes_classes:
             return
@@ -267,11 +409,11 @@ def _look(candidate: str, tests: str) -> Callable[[dict[str, Any]], None]:
                 if value is None or (kind is wrapper and value.__objclass__ is one):
                     continue
                 if kind is function:
-                    code = value.__code__
-                    generated = "__dataclass_fields__" in body and "__class__" in code.co_names
-                    if generated or code.co_filename.startswith(library):
+                    made = value.__code__
+                    generated = "__dataclass_fields__" in body and "__class__" in made.co_names
+                    if generated or made.co_filename.startswith(library):
                         continue
-                note(EVIDENCE_FD, b"\x00")
+                note(b"\x00")
                 return
 
     return look
@@ -292,35 +434,35 @@ def _classes(
     return found
 
 
-def _hook(key: bytearray, todo: list[Any]) -> Callable[[str, tuple[Any, ...]], None]:
-    """An audit hook that overwrites the key, and leaves nothing to do, before an operation that could reach it."""
-    spoils = {event: _spoiled(reason) for event, reason in _REACHES_KEY.items()}
-    loads = _spoiled("it loads bytecode")
-    frame_of_caller = sys._getframe
-    library = ("<frozen", *filter(None, sys.path))
-
-    def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        """See `Strategy`."""
-        spoiled = spoils.get(event)
-        if event == "marshal.loads":
-            if not frame_of_caller(1).f_code.co_filename.startswith(_IMPORTER):
-                spoiled = loads
-        elif event == "compile" and arguments[1] is not None:
-            name = arguments[1]
-            if type(name) is not str or (
-                name.startswith(library)
-                and (name.startswith(_IMPORTER) or not frame_of_caller(1).f_code.co_filename.startswith(_IMPORTER))
-            ):
-                spoiled = loads  # It pretends to be the import system, or a part of the library.
-        if spoiled is not None:
-            key[:] = spoiled
-            todo.clear()
-
-    return hook
-
-
-def _spoiled(reason: str) -> bytes:
-    return _NOT_PROVEN + bytes([_REASONS.index(reason)]) + bytes(KEY_BYTES - 2)
+def _watch(
+    event: str,
+    arguments: tuple[Any, ...],
+    report: Callable[[str], None] = sys.audit,
+    frame_of_caller: Callable[[int], types.FrameType] = sys._getframe,
+    importer: str = "<frozen importlib",
+    library: tuple[str, ...] = ("<frozen", *filter(None, sys.path)),
+    modules: Mapping[str, str] = types.MappingProxyType(_MODULES),
+    pretends: str = _PRETENDS,
+    native: str = _NATIVE,
+) -> None:
+    """An audit hook for what only arguments tell: it uses no name that a program may change, and knows no secret."""
+    if event == "import" and len(arguments) > 1:
+        name, file = arguments[:2]
+        if type(name) is not str:
+            report(pretends)
+        elif (module := name.rpartition(".")[2]) in modules:
+            report(modules[module])
+        if file is not None and (type(file) is not str or not file.startswith(library) or "/../" in file):
+            report(native)
+    elif event == "ctypes.dlopen" and arguments and arguments[0] is not None:
+        report(native)
+    elif event == "compile" and len(arguments) > 1 and arguments[1] is not None:
+        name = arguments[1]
+        if type(name) is not str or (
+            name.startswith(library)
+            and (name.startswith(importer) or not frame_of_caller(1).f_code.co_filename.startswith(importer))
+        ):
+            report(pretends)  # It pretends to be the import system, or a part of the library.
 
 
 STRATEGY = Python

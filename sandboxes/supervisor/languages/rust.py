@@ -16,6 +16,7 @@ Left over: `unsafe` code that searches its own memory for the key; reported as s
 from __future__ import annotations
 
 import re
+import secrets
 import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -42,7 +43,8 @@ from .base import (
 BATCH = 16
 _REGISTRY = "/usr/share/cargo/registry"
 _TESTS = re.compile(r"#\[cfg\(test\)\]\s*mod\s+(\w+)\s*\{")
-_TEST = re.compile(r"#\[test\]\s*(?://[^\n]*\n\s*)*fn\s+(\w+)\s*\(\s*\)\s*\{")
+_TEST = re.compile(r"#\s*\[\s*test\s*\]\s*(?://[^\n]*\n\s*)*fn\s+(\w+)\s*\(\s*\)\s*\{")
+_MARK = re.compile(r"#\s*\[\s*test\s*\]")
 _EMPTY_MAIN = re.compile(r"^fn main\(\)\s*\{\s*\}", re.MULTILINE)
 _ALONE = re.compile(
     r"#(?!\[(derive\(|allow\(|inline|must_use\]|cfg\(test\)\]))|"
@@ -52,8 +54,16 @@ _ALONE_IN_CODE = re.compile(r"\b(union|env|cfg|file|line|column|module_path|type
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
 _BROKEN = re.compile(rb"^p(\d+)\.rs:\d+:\d+: error", re.MULTILINE)
 _LOOKS = (
-    (r"\bmacro_rules\s*!\s*(assert\w*|panic|vec|matches)\b", "it redefines {0}!"),
-    (r"\bas\s+(assert\w*|panic|vec|matches)\b", "it redefines {0}!"),
+    (r"\bmacro_rules\s*!\s*(?:r#)?(assert\w*|panic|vec|matches)\b", "it redefines {0}!"),
+    (r"\bas\s+(?:r#)?(assert\w*|panic|vec|matches)\b", "it redefines {0}!"),
+    (r"\b((?:debug_)?assert(?:_eq|_ne)?)\b(?!\s*!)", "it redefines {0}!"),
+    (r"\bmacro_rules\s*!\s*(?:r#)?\$|\bmacro_rules\b(?!\s*!)", "it defines macros by macros"),
+    (
+        r"(?<!\*)\b(?:struct|enum|type|trait|union|const|static|fn|mod)\s+(?:r#)?"
+        r"(Vec|String|Option|Some|None|Ok|Err|Box|bool|char|str|[iu](?:8|16|32|64|128|size)|f32|f64)\b",
+        "it redefines {0}",
+    ),
+    (r"\bas\s+(?:r#)?(Vec|String|Option|Some|None|Ok|Err|Box)\b", "it redefines {0}"),
     (r"\b(PartialEq|PartialOrd|Eq|Ord|Deref)\b[^{};]{0,99}?\bfor\b", "it defines comparison of its own"),
     (r"\b(PartialEq|PartialOrd|Ord)\s+as\b", "it defines comparison of its own"),
     (r"\b(set_hook|catch_unwind|process\s*::\s*(exit|abort))\b", "it interferes with how a program ends"),
@@ -246,7 +256,7 @@ class Rust(Strategy):
             outcome = self.execute_sealed(case, executable, data_bytes=_data_bytes(case))
         if verdict := stopped(case, outcome):
             return verdict
-        expected = len(re.findall(r"#\[test\]", case.tests or case.program.source))
+        expected = len(_MARK.findall(case.tests or case.program.source))
         said = re.search(rb"^test result: ok\. (\d+) passed; 0 failed; 0 ignored", outcome.stdout, re.MULTILINE)
         if outcome.exit_code == 0 and usual:
             detail = "not proven: it compiles as a binary and not as a library"
@@ -331,15 +341,16 @@ def _parts(case: Case) -> _Parts | None:
     if (
         module is None
         or not names
-        or len(names) != tests.count("#[test]")
+        or len(names) != len(_MARK.findall(tests))
         or re.search(r"should_panic|#\[ignore", tests)
     ):
         return None
     calls = ", ".join(f'("{module[1]}::{name}", {name} as fn())' for name in names)
-    entry = f"pub const OCTOPACK_TESTS: &[(&str, fn())] = &[{calls}];"
+    entry_name = f"OCTOPACK_{secrets.token_hex(8)}"  # A module that the program puts in the tests' place has no such.
+    entry = f"pub const {entry_name}: &[(&str, fn())] = &[{calls}];"
     tests = tests[: module.start()] + f"#[cfg(test)] pub mod {module[1]} {{ {entry}" + tests[module.end() :]
-    tests = tests.replace("#[test]", "")
-    return _Parts(source[:begin] + tests, f"{module[1]}::OCTOPACK_TESTS", tuple(names))
+    tests = _MARK.sub("", tests)
+    return _Parts(source[:begin] + tests, f"{module[1]}::{entry_name}", tuple(names))
 
 
 def _tests_begin(case: Case) -> int:

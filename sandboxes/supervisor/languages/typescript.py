@@ -19,7 +19,7 @@ from pathlib import Path
 from ..processes import Command
 from ..protocol import Verdict
 from .base import RESOURCES, Case, build, compile_failure
-from .js import QUICK, JavaScript
+from .js import QUICK, JavaScript, parted, utf16_units
 
 _FILES = RESOURCES / "typescript"
 
@@ -57,9 +57,8 @@ class TypeScript(JavaScript):
 
     def judge(self, case: Case) -> Verdict:
         """See `Strategy`."""
-        case.box.write("test.ts", case.program.source.encode("utf-8", "surrogatepass"))
-        tests_begin = len(case.candidate.encode("utf-16-le", "surrogatepass")) // 2
-        outcome = self.compile(case, Command(case.compiling(), [*self._compile, str(tests_begin)]))
+        case.box.write("test.ts", parted(case).encode("utf-8", "surrogatepass"))
+        outcome = self.compile(case, Command(case.compiling(), [*self._compile, str(utf16_units(case.candidate))]))
         if failure := compile_failure(case, outcome):
             return failure
         return self.judge_script(case, outcome.stdout.decode("utf-8", "replace"))

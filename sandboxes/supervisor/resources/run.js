@@ -1,5 +1,8 @@
 // Runs a program the way `node test.js` does, and knows when the last line of its main module has been reached.
 //
+// Arguments: the program; what its tests assert with ("console", "module" or nothing); how many UTF-16 units stand
+// before them (0: not known); the path that the program shall take for node's.
+//
 // The key arrives on descriptor 4 before the program is read and lives in this closure only. After the main module has
 // been evaluated to its end the key goes to descriptor 3. What could look into closures or memory (inspector, heap
 // snapshots, native bindings) overwrites the key with the reason first. `console.assert` is ours and stays ours: a
@@ -11,14 +14,15 @@ const fs = require('fs');
 const vm = require('vm');
 const Module = require('module');
 const path = require('path');
-const { startupSnapshot } = require('v8');
+const v8 = require('v8');
+const { startupSnapshot } = v8;
 
 // Remembers what tests compare with; the answer says whether all of it is as it was.
-const builtIns = () => {
+const builtIns = (further) => {
   const { getOwnPropertyDescriptors, is } = Object;
   const { ownKeys } = Reflect;
   const kinds = [Object, Array, String, Number, Boolean, Set, Map];
-  const owners = [JSON, Math, ...kinds, ...kinds.map((kind) => kind.prototype)];
+  const owners = [JSON, Math, ...kinds, ...kinds.map((kind) => kind.prototype), ...further];
   const before = owners.map((owner) => getOwnPropertyDescriptors(owner));
   return () => {
     for (let i = 0; i < owners.length; i++) {
@@ -34,7 +38,7 @@ const builtIns = () => {
   };
 };
 
-const main = (program, expects, executable) => {
+const main = (program, tests, testsBegin, executable) => {
   if (program === undefined) return; // Only a look at whether this start works.
   const file = path.resolve(program);
   const key = Buffer.alloc(32);
@@ -43,7 +47,6 @@ const main = (program, expects, executable) => {
   const { writeSync, readFileSync } = fs;
   const { defineProperty } = Object;
   const apply = Reflect.apply;
-  const { fill } = key;
   const { concat, from } = Buffer;
 
   const REASONS = [
@@ -51,13 +54,13 @@ const main = (program, expects, executable) => {
     'it returns before its tests',
     'no assertion of its tests ran',
     'it reaches into the runtime',
-    'it replaces console.assert',
+    'its last statement reaches into the tests',
   ];
   let spoiled = false;
   const spoil = (reason) => {
     if (spoiled) return;
     spoiled = true;
-    apply(fill, key, [0]);
+    for (let i = 2; i < 32; i++) key[i] = 0; // By no method: the program may have changed what those ask for.
     key[0] = 33; // "!"
     key[1] = reason;
   };
@@ -93,11 +96,17 @@ const main = (program, expects, executable) => {
   const load = Module._load;
   // Plain look-ups only: the program may have changed the methods of strings and maps.
   const guarded = { __proto__: null };
-  for (const name of ['v8', 'vm', 'inspector', 'inspector/promises']) guarded[name] = guarded['node:' + name] = true;
+  const names = ['v8', 'vm', 'inspector', 'inspector/promises', 'repl'];
+  for (const name of names) guarded[name] = guarded['node:' + name] = true;
   const getBuiltinModule = process.getBuiltinModule;
+  const { hasOwn } = Object;
   const watched = (request, loaded) => {
     if (typeof request !== 'string' || guarded[request]) spoil(3);
-    if (request === 'worker_threads' || request === 'node:worker_threads') works = true; // It has an inspector.
+    // By another name, which the program has the loader resolve.
+    if (loaded === vm || loaded === v8 || (loaded && (hasOwn(loaded, 'waitForDebugger') || hasOwn(loaded, 'REPLServer')))) {
+      spoil(3);
+    }
+    if (loaded && hasOwn(loaded, 'isMainThread')) works = true; // Worker threads have an inspector.
     return loaded;
   };
   const loadWatched = (request, parent, isMain) => watched(request, apply(load, Module, [request, parent, isMain]));
@@ -105,7 +114,7 @@ const main = (program, expects, executable) => {
   if (getBuiltinModule) {
     process.getBuiltinModule = (name) => watched(name, apply(getBuiltinModule, process, [name]));
   }
-  guard(process, ['binding', '_linkedBinding', 'dlopen', '_debugProcess', '_debugEnd']);
+  guard(process, ['binding', '_linkedBinding', 'dlopen', '_debugProcess', '_debugEnd', '_tickCallback']);
 
   const text = readFileSync(file, 'utf8');
   // All as `node test.js` has it.
@@ -120,7 +129,16 @@ const main = (program, expects, executable) => {
     vm.compileFunction(text, ['exports', 'require', 'module', '__filename', '__dirname'], { filename: file });
     spoil(1);
   }
-  const unchanged = builtIns();
+  if (testsBegin > 0) {
+    try {
+      vm.compileFunction(text.slice(0, testsBegin), ['exports', 'require', 'module', '__filename', '__dirname']);
+    } catch {
+      spoil(4); // A comment that is not closed, say, would swallow the tests.
+    }
+  }
+  const assertions = tests.includes('module') ? apply(load, Module, ['node:assert']) : undefined;
+  const unchanged = builtIns(assertions ? [assertions, assertions.strict] : []);
+  const expects = tests.includes('console');
   load(file, null, true);
   if (expects && asserted === 0) spoil(2);
   const note = (replaced ? 'console.assert,' : '') + (works ? 'worker_threads,' : '') + (unchanged() ? '' : 'built-in,');
@@ -128,7 +146,11 @@ const main = (program, expects, executable) => {
 };
 
 if (startupSnapshot.isBuildingSnapshot()) {
-  startupSnapshot.setDeserializeMainFunction(() => main(process.argv[1], process.argv[2] === '1', process.argv[3]));
+  startupSnapshot.setDeserializeMainFunction(() => {
+    const [, program, tests, testsBegin, executable] = process.argv;
+    main(program, tests, +testsBegin, executable);
+  });
 } else {
-  main(process.argv[2], process.argv[3] === '1', process.argv[4]);
+  const [, , program, tests, testsBegin, executable] = process.argv;
+  main(program, tests, +testsBegin, executable);
 }

@@ -81,7 +81,13 @@ const main = (testsBegin) => {
   }
   fs.writeFileSync('test.js', script);
   const candidate = text.slice(0, Number(testsBegin));
-  fs.writeSync(1, ts.transpileModule(candidate, { compilerOptions: OPTIONS }).outputText);
+  const { outputText, diagnostics } = ts.transpileModule(candidate, { compilerOptions: OPTIONS, reportDiagnostics: true });
+  if (diagnostics.length > 0) {
+    fs.writeSync(2, 'the last statement before the tests reaches into them');
+    process.exitCode = 1;
+    return;
+  }
+  fs.writeSync(1, outputText);
 };
 
 if (startupSnapshot.isBuildingSnapshot()) {
