@@ -465,11 +465,16 @@ class TaskStatus:
         return self.samples == self.expected and self.judged in (None, self.expected)
 
 
+def scored_readings(manifest: Mapping[str, Any]) -> list[str]:
+    """The readings that a run is scored with, or begun to be; `paper` as long as it is with none."""
+    return list(manifest.get("scoring", {})) or [PAPER.name]
+
+
 def status_of(run: Run, works: Sequence[Work]) -> list[TaskStatus]:
     """How far each task of a run is; safe while a process works on it."""
     manifest = run.manifest
     is_imported = manifest["settings"]["model"]["backend"] == "recorded"
-    readings = list(manifest.get("scoring", {})) or [PAPER.name]
+    readings = scored_readings(manifest)
     found = []
     for work in works:
         kept = samples_by_problem(run, work.task.name)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from octopack_tasks.errors import UserError
-from octopack_tasks.evaluation import load
+from octopack_tasks.evaluation import load, scored_readings
 from octopack_tasks.metrics import Tally, mean_pass_at_k
 from octopack_tasks.plans import Work
-from octopack_tasks.readings import PAPER
 from octopack_tasks.runs import Log, ProblemKey, Run
 
 if TYPE_CHECKING:
@@ -32,8 +31,9 @@ class TaskProgress:
         language: Title of its language.
         samples: How many samples there are.
         expected: How many there will be.
-        judged: How many are judged; None where they are descriptions.
-        tallies: What came of each problem that has a verdict.
+        judged: How many are judged, under every reading that the run is scored with; None where they are
+            descriptions.
+        tallies: What came of each problem that has a verdict, under the first of these readings.
         tokens: How many tokens the model has written, as far as that is known.
     """
 
@@ -138,26 +138,33 @@ class _TaskReader:
         self._work = work
         self._expected = None if is_imported else work.expected_samples(works)
         self._tokens: dict[tuple[ProblemKey, int], int] = {}  # of each sample; 0 where that is not known
-        self._passed: dict[ProblemKey, dict[int, bool]] = defaultdict(dict)
+        self._passed: dict[str, dict[ProblemKey, dict[int, bool]]] = {}  # by reading
         self._offsets: dict[Path, int] = {}
 
-    def look(self, reading: str) -> TaskProgress:
+    def look(self, readings: Sequence[str]) -> TaskProgress:
         name = self._work.task.name
         for record in self._new(self._folder / "samples" / f"{name}.jsonl.gz", self._tokens.clear):
             key = (record["task_id"], record["candidate"]), record["sample"]
             self._tokens.setdefault(key, record.get("tokens") or 0)
-        for record in self._new(self._folder / "verdicts" / reading / f"{name}.jsonl.gz", self._passed.clear):
-            problem = self._passed[record["task_id"], record["candidate"]]
-            problem.setdefault(record["sample"], record["verdict"]["status"] == "passed")
+        passed = [self._verdicts(reading) for reading in readings]
         return TaskProgress(
             name=name,
             language=self._work.task.language.title,
             samples=len(self._tokens),
             expected=len(self._tokens) if self._expected is None else self._expected,
-            judged=sum(map(len, self._passed.values())) if self._work.task.is_executed else None,
-            tallies=tuple(Tally.of(problem.values()) for problem in self._passed.values()),
+            judged=min(sum(map(len, each.values())) for each in passed) if self._work.task.is_executed else None,
+            tallies=tuple(Tally.of(problem.values()) for problem in passed[0].values()),
             tokens=sum(self._tokens.values()),
         )
+
+    def _verdicts(self, reading: str) -> Mapping[ProblemKey, Mapping[int, bool]]:
+        """Whether each sample that is judged under a reading passed."""
+        found = self._passed.setdefault(reading, defaultdict(dict))
+        path = self._folder / "verdicts" / reading / f"{self._work.task.name}.jsonl.gz"
+        for record in self._new(path, found.clear):
+            problem = found[record["task_id"], record["candidate"]]
+            problem.setdefault(record["sample"], record["verdict"]["status"] == "passed")
+        return found
 
     def _new(self, path: Path, forget: Callable[[], None]) -> list[dict[str, Any]]:
         offset = self._offsets.get(path, 0)
@@ -192,9 +199,8 @@ class Watcher:
     def look(self) -> Snapshot:
         """How far the run is now."""
         is_in_use = self._run.is_in_use  # before reading: a run that nobody works on does not change any more
-        found = sorted(path.name for path in (self._run.folder / "verdicts").glob("*"))
-        reading = PAPER.name if PAPER.name in found or not found else found[0]
-        return Snapshot(time.monotonic(), tuple(task.look(reading) for task in self._tasks), is_in_use)
+        readings = scored_readings(self._run.manifest)
+        return Snapshot(time.monotonic(), tuple(task.look(readings) for task in self._tasks), is_in_use)
 
 
 def watch(run: Run, console: Console, every: float = 2.0) -> Snapshot:

@@ -16,8 +16,10 @@ import pytest
 from stand_ins import StandInModel, StandInSandbox
 
 from octopack_tasks.evaluation import ModelChoice, generate_and_score, load, start, status_of
+from octopack_tasks.judging import note_environment
 from octopack_tasks.metrics import Tally
 from octopack_tasks.plans import Plan, TaskPlan
+from octopack_tasks.readings import CORRECTED
 from octopack_tasks.runs import Run
 from octopack_tasks.watch import Pace, Snapshot, TaskProgress, Watcher
 
@@ -145,6 +147,19 @@ def test_verdicts_that_are_judged_again_count_once(half: Run) -> None:
         for judgement in [*judgements, *judgements]:
             run.add_judgements("humanevalfixtests-python", "paper", [judgement])
     assert watcher.look().judged == first.judged
+
+
+def test_every_reading_that_a_run_is_scored_with_is_waited_for(half: Run) -> None:
+    watcher = Watcher(half)
+    first = watcher.look()
+    with half.locked() as run:
+        note_environment(run, CORRECTED, StandInSandbox())
+        assert watcher.look().judged == 0
+        run.add_judgements(
+            "humanevalfixtests-python", "corrected", half.judgements("humanevalfixtests-python", "paper")
+        )
+    assert watcher.look().judged == first.judged > 0
+    assert status_of(half, load(half))[0].judged == first.judged
 
 
 def test_a_torn_end_is_read_when_it_is_whole(half: Run) -> None:
