@@ -124,9 +124,7 @@ def main() -> None:
     parser.add_argument("--dataset", default="starter")
     parser.add_argument("--prompt", default="instruct")
     parser.add_argument("--problems", type=int, default=16, help="problems of each task for ours")
-    parser.add_argument(
-        "--baseline-problems", type=int, default=2, help="of which the slow loop does so many; 0: none"
-    )
+    parser.add_argument("--baseline-problems", type=int, default=2, help="of which the slow loop does so many; 0: none")
     parser.add_argument("--n-samples", type=int, default=5)
     parser.add_argument("--max-length", type=int, default=1024)
     parser.add_argument("--model-args", type=json.loads, default={}, help="options of vLLM, as JSON")
