@@ -120,6 +120,7 @@ def _context(run: Run, reading: str) -> dict[str, Any]:
     """Everything about a run that could make its scores differ."""
     manifest = run.manifest
     context = {key: manifest.get(key, {}) for key in ("settings", "loaded_model", "versions")}
+    context["served_as"] = ", ".join(manifest.get("served_as", ())) or None
     environment = dict(manifest.get("scoring", {}).get(reading, {}))
     environment.pop("workers", None)
     return {**context, "sandbox": environment}

@@ -253,12 +253,16 @@ class Generation:
         with open_model() if self.missing else nullcontext() as backend:
             if backend is not None:
                 self._note_model(backend)
-                self._generate(own, backend)
-            described = [self._with_descriptions(work) for work in waiting]
-            for work in described:
-                self._hand_over_finished(work)
-            if backend is not None:
-                self._generate(described, backend)
+            try:
+                if backend is not None:
+                    self._generate(own, backend)
+                described = [self._with_descriptions(work) for work in waiting]
+                for work in described:
+                    self._hand_over_finished(work)
+                if backend is not None:
+                    self._generate(described, backend)
+            finally:
+                self._note_served(getattr(backend, "served_as", ()))
 
     def _with_descriptions(self, work: Work) -> Work:
         return work.described(descriptions_of_run(self._run, work.task.language.name, work.problems))
@@ -279,6 +283,13 @@ class Generation:
                 "the same model to go on with it"
             )
         self._run.write_manifest({**manifest, "loaded_model": loaded})
+
+    def _note_served(self, names: Iterable[str]) -> None:
+        """Keep what a server calls its model in its answers: what a name stands for changes from day to day."""
+        manifest = self._run.manifest
+        known = manifest.get("served_as", [])
+        if not set(names) <= set(known):
+            self._run.write_manifest({**manifest, "served_as": sorted({*known, *names})})
 
     def _requests(self, works: Iterable[Work]) -> Iterator[tuple[Work, Request]]:
         for work in works:

@@ -157,6 +157,7 @@ class _Server:
         import requests
 
         self.stopped = threading.Event()
+        self.served_as: set[str] = set()
         self._local = threading.local()
         self._session_of: Any = requests.Session
 
@@ -233,7 +234,8 @@ class _Server:
             ) as answer:
                 if not answer.ok:
                     raise _refusal(answer)
-                return _streamed(answer, watch) if body.get("stream") else _whole(answer, watch)
+                read = _streamed if body.get("stream") else _whole
+                return read(answer, watch, self.served_as)
         except requests.RequestException as error:
             raise _Interrupted(_reason(error)) from error
 
@@ -269,10 +271,10 @@ def _seconds(retry_after: str) -> float | None:
     return None if math.isnan(seconds) else min(max(0.0, seconds), _LONGEST_ASKED_PAUSE)
 
 
-def _streamed(answer: Any, watch: Watch) -> tuple[str, int | None, Finish]:
+def _streamed(answer: Any, watch: Watch, served_as: set[str]) -> tuple[str, int | None, Finish]:
     """Read server-sent events until the answer is complete; leaving then tells the server to stop."""
     if "json" in answer.headers.get("Content-Type", ""):  # a server that cannot stream
-        return _whole(answer, watch)
+        return _whole(answer, watch, served_as)
     tokens: int | None = None
     pieces = 0
     finish: Finish | None = None
@@ -284,6 +286,7 @@ def _streamed(answer: Any, watch: Watch) -> tuple[str, int | None, Finish]:
         if data == b"[DONE]":
             break
         said = _said(data, "delta")
+        served_as.update(said.model)
         tokens = tokens if said.tokens is None else said.tokens
         pieces += bool(said.text)
         if watch.add(said.text):
@@ -294,8 +297,9 @@ def _streamed(answer: Any, watch: Watch) -> tuple[str, int | None, Finish]:
     return watch.text, tokens if tokens is not None else pieces, finish
 
 
-def _whole(answer: Any, watch: Watch) -> tuple[str, int | None, Finish]:
+def _whole(answer: Any, watch: Watch, served_as: set[str]) -> tuple[str, int | None, Finish]:
     said = _said(answer.content, "message")
+    served_as.update(said.model)
     if not said.has_choice:
         raise _Interrupted("the server's answer holds no completion")
     watch.add(said.text)
@@ -311,12 +315,14 @@ class _Said:
         text: The text of the completion that it brings.
         finish: Why the completion ends; None where it does not say so.
         tokens: How many tokens the completion has; None where it does not say so.
+        model: The name of the model that wrote it, if it says that.
     """
 
     has_choice: bool
     text: str
     finish: Finish | None
     tokens: int | None
+    model: tuple[str, ...]
 
 
 def _said(data: bytes, chat_field: str) -> _Said:
@@ -331,6 +337,7 @@ def _said(data: bytes, chat_field: str) -> _Said:
         choice = choices[0] if choices else {}
         text = choice["text"] if "text" in choice else (choice.get(chat_field) or {}).get("content")
         reason, tokens = choice.get("finish_reason"), usage.get("completion_tokens")
+        model = content.get("model")
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as fault:
         raise _Interrupted(f"the server's answer makes no sense ({fault!r})") from None
     if error:
@@ -340,7 +347,7 @@ def _said(data: bytes, chat_field: str) -> _Said:
     if reason in _BROKEN_OFF:
         raise _Interrupted(f"the server broke off the completion ({reason})")
     finish = None if reason is None else Finish.LENGTH if reason == "length" else Finish.END
-    return _Said(bool(choices), text or "", finish, tokens)
+    return _Said(bool(choices), text or "", finish, tokens, (model,) if model and isinstance(model, str) else ())
 
 
 class OpenAI(Closing):
@@ -371,6 +378,11 @@ class OpenAI(Closing):
     def description(self) -> Mapping[str, Any]:
         """See `Backend`."""
         return {"model": self._model, "server": self._server.base_url}
+
+    @property
+    def served_as(self) -> tuple[str, ...]:
+        """What the server calls the model in its answers, such as the version that a name stands for today."""
+        return tuple(sorted(self._server.served_as))
 
     def prompt_tokens(self, request: Request) -> int | None:
         """See `Backend`: the server counts, and refuses what is too long."""
@@ -409,9 +421,16 @@ class OpenAI(Closing):
                     raise answer
                 yield answer
         finally:
+            self._warn_of_another_model()
             left.set()
             for _ in range(threads):
                 waiting.put(None)
+
+    def _warn_of_another_model(self) -> None:
+        # A version of the model that was asked for begins with its name: `gpt-4-0613`.
+        others = [name for name in self.served_as if not name.startswith(self._model)]
+        if others:
+            logger.warning("%s answers as %s, asked for %s", self._server.base_url, ", ".join(others), self._model)
 
     def close(self) -> None:
         """See `Backend`: what is still in flight is not tried again."""

@@ -19,9 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from octopack_tasks import TASKS, UserError, get_task, load_problems
-from octopack_tasks.evaluation import ModelChoice
+from octopack_tasks.evaluation import ModelChoice, generate, start
 from octopack_tasks.generation import Completion, Finish, Request, Sampling, Stop, Watch, open_backend
 from octopack_tasks.plans import Plan, TaskPlan
+from octopack_tasks.runs import Run
 
 PIECES = [
     "{", "}", "}}", "}\n}", "\n", " ", "    ", "x", "return", "struct", "\nfunc", "\nfunc main(", "\n//", "\ndef",
@@ -134,6 +135,7 @@ class Server(ThreadingHTTPServer):
         self.words_sent = Counter[str]()
         self.at_once = self.most_at_once = 0
         self.lock = threading.Lock()
+        self.served_as = "small-0613"
         self.text = "\n    return {seed}\n\ndef other():\n" + "    word\n" * 200
 
     @property
@@ -209,7 +211,8 @@ class _Handler(BaseHTTPRequestHandler):
         text = self.server.text.replace("{seed}", str(body.get("seed")))
         if not body.get("stream"):
             said = {"message": {"content": text}} if is_chat else {"text": text}
-            self._json(200, {"choices": [{**said, "finish_reason": "stop"}], "usage": {"completion_tokens": 5}})
+            choices = [{**said, "finish_reason": "stop"}]
+            self._json(200, {"choices": choices, "usage": {"completion_tokens": 5}, "model": self.server.served_as})
             return
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
@@ -219,7 +222,7 @@ class _Handler(BaseHTTPRequestHandler):
             if is_cut and index > 8:
                 return
             piece = {"delta": {"content": text[index : index + 4]}} if is_chat else {"text": text[index : index + 4]}
-            self._event({"choices": [{**piece, "finish_reason": None}]})
+            self._event({"choices": [{**piece, "finish_reason": None}], "model": self.server.served_as})
             self.server.words_sent[str(body.get("seed"))] += 1
             time.sleep(0.0005)
         self._event({"choices": [{"text": "", "finish_reason": "length"}]})
@@ -362,6 +365,21 @@ def test_a_chat_is_continued_or_begun(server: Server) -> None:
     server.plan = ["refused"]
     with pytest.raises(UserError, match=r"400: unknown field\s*\); if the server cannot.*chat-without-prefill"):
         ask(server, requests_of("humanevalfixtests-python", "chat", limit=1))
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(("name", "is_told"), [("small-0613", False), ("tiny", True)])
+def test_what_the_server_calls_its_model_is_kept(
+    server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, is_told: bool, stream: bool
+) -> None:
+    server.served_as = name
+    plan = Plan((TaskPlan("humanevalfixtests-python"),), "starter", limit=2)
+    choice = ModelChoice("openai", "small", options={"base_url": server.url, "stream": stream})
+    with Run(tmp_path).locked() as run:
+        start(run, plan, plan.load(), choice)
+        generate(run, plan, plan.load(), lambda: choice.open(plan.sampling))
+    assert Run(tmp_path).manifest["served_as"] == [name]
+    assert (f"answers as {name}, asked for small" in caplog.text) is is_told
 
 
 def test_fields_are_added_to_requests_and_left_out(server: Server) -> None:
