@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
 from octopack_tasks.pack.findings import Check, Finding, Severity
+from octopack_tasks.pack.rows import print_findings
 from octopack_tasks.pack.symptoms import Symptom, symptom_of
 from octopack_tasks.pack.trials import Outcomes, Setting, Start, Subject, Way
 from octopack_tasks.problems import Problem
@@ -17,6 +18,8 @@ SLOW_SECONDS = 2.0
 _SCENARIOS = {Start.DECLARATION: "fixtests", Start.PROMPT: "fixdocs, synthesize and explainsynthesize"}
 _SEGMENTATION_FAULT = (-11, 139)
 _DETAIL_CHARACTERS = 1500
+# In the others the test runner prints, or a program that prints fails.
+_SILENT_LANGUAGES = ("python", "cpp", "java")
 
 
 def behaviour_findings(outcomes: Outcomes) -> Iterator[Finding]:
@@ -26,6 +29,7 @@ def behaviour_findings(outcomes: Outcomes) -> Iterator[Finding]:
     yield from _buggy(outcomes)
     yield from _tests(outcomes)
     yield from _symptom(outcomes)
+    yield from _prints(outcomes)
 
 
 def _finding(check: Check, severity: Severity, problem: Problem, field: str, message: str, detail: str = "") -> Finding:
@@ -155,3 +159,11 @@ def _evidence(verdicts: Sequence[Verdict]) -> str:
     if failing is None:
         return ""
     return "\n".join(filter(None, (failing.detail, failing.stderr.strip()[-_DETAIL_CHARACTERS:])))
+
+
+def _prints(outcomes: Outcomes) -> Iterator[Finding]:
+    problem = outcomes.problem
+    printed = [verdict.stdout for verdict in outcomes.of(Subject.RIGHT) if verdict.passed and verdict.stdout.strip()]
+    if printed and problem.language in _SILENT_LANGUAGES and not any(print_findings(problem)):
+        message = f"tests or right solution print: {printed[0].strip().splitlines()[0][:80]!r}"
+        yield _finding(Check.PRINTS, Severity.WARNING, problem, "test", message, printed[0][-_DETAIL_CHARACTERS:])

@@ -27,7 +27,7 @@ _SHORT_SOLUTION = 10
 
 def row_findings(problem: Problem) -> Iterator[Finding]:
     """What is wrong with a row."""
-    for check in (_names, _words, _heads, _leaks, _prints, _bug):
+    for check in (_names, _words, _heads, _leaks, print_findings, _bug):
         yield from check(problem)
 
 
@@ -165,7 +165,8 @@ _PRINTING = {
 }
 
 
-def _prints(problem: Problem) -> Iterator[Finding]:
+def print_findings(problem: Problem) -> Iterator[Finding]:
+    """The usual ways to print; what prints in another way is seen when it runs."""
     pattern = _PRINTING.get(problem.language)
     if pattern is None:
         return

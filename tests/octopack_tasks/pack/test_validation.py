@@ -420,6 +420,12 @@ def checking(*lines: str) -> str:
         ("buggy_solution", "    return max(rows +\n", Check.SYMPTOM, "a compile error, before any test"),
         ("failure_symptoms", "infinite loop", Check.SYMPTOM, "the bug gives 'incorrect output'"),
         (
+            "test",
+            checking("os.write(1, b'seen\\n')", "assert seats_left(2, 3, 0) == 6"),
+            Check.PRINTS,
+            "tests or right solution print: 'seen'",
+        ),
+        (
             "example_test",
             checking("assert seats_left(1, 1, 1) == 1"),
             Check.EXAMPLES_FAIL,
