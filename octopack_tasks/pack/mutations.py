@@ -373,13 +373,16 @@ def _expression_of(place: _Place) -> Node:
 # --- variable misuse --------------------------------------------------------------------------------------------------
 
 
+_NEAREST = 20  # Of long functions: else their mutants are as many as the square of their lines.
+
+
 def _variable_misuse(place: _Place, function: _Function) -> Iterator[_Edit]:
     node = place.node
     name = text_of(node)
     if node.type == "identifier" and name in function.variables and not place.is_bound and not _is_label(place):
-        for other, first in function.variables.items():
-            if other != name and first < node.start_byte:
-                yield _replace(node, other, _expression_of(place))
+        others = [other for other, first in function.variables.items() if other != name and first < node.start_byte]
+        for other in others[-_NEAREST:]:
+            yield _replace(node, other, _expression_of(place))
     arguments = _arguments(node)
     if len(arguments) == 2 and text_of(arguments[0]) != text_of(arguments[1]):
         first_one, second = arguments

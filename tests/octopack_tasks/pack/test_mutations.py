@@ -78,6 +78,13 @@ def test_all_six_types_are_found_in_one_function() -> None:
     assert "def f(a, b):\n    return max(a, b) + 1\n" in {m.code for m in mutants(code, LANGUAGES["python"])}
 
 
+def test_long_functions_have_not_the_square_of_their_lines() -> None:
+    code = "def f(a):\n" + "".join(f"    x{number} = a\n" for number in range(60)) + "    return a\n"
+    found = list(mutants(code, LANGUAGES["python"], [BugType.VARIABLE_MISUSE]))
+    last = [mutant.replacement for mutant in found if "return" in mutant.description]
+    assert last == [f"x{number}" for number in range(40, 60)]  # those that are nearest
+
+
 def test_documentation_and_comments_stay_as_they_are() -> None:
     code = 'def f(a):\n    """Add 1."""\n    # add 1 to a\n    return a\n'
     for mutant in mutants(code, LANGUAGES["python"]):
