@@ -246,6 +246,8 @@ def write_rows(parent: Path, out: Path, pack: str = "", languages: Sequence[str]
     """
     import json
 
+    if not pack.isprintable():
+        raise UserError(f"{pack!r} cannot begin a task id: it must be printable text in one line")
     folders = sorted(file.parent for file in parent.glob(f"*/{PROBLEM_FILE}"))
     if not folders:
         raise UserError(f"{parent} holds no problems (<problem>/{PROBLEM_FILE}); `octopack pack new` begins one")
@@ -285,7 +287,12 @@ def _check_finished(problem: ProblemFolder, languages: Sequence[str]) -> None:
 def _declared(folder: Path) -> Mapping[str, Any]:
     file = folder / PROBLEM_FILE
     if not file.is_file():
-        raise UserError(f"{folder} holds no problem ({PROBLEM_FILE}); `octopack pack new` begins one")
+        advice = "`octopack pack new` begins one"
+        if any((folder / f"{language}.jsonl").is_file() for language in LANGUAGES):
+            advice = "it is a pack: say with --task which of its problems is meant"
+        elif any(folder.glob(f"*/{PROBLEM_FILE}")):
+            advice = "those in it do: name one of them"
+        raise UserError(f"{folder} holds no problem ({PROBLEM_FILE}); {advice}")
     return _mapping(file)
 
 

@@ -109,8 +109,14 @@ def test_what_is_wrong_is_said(problem: Path, tmp_path: Path) -> None:
         run("bug", problem, "--choose", "99")
     with pytest.raises(UserError, match=r"solution\.go cannot be read"):
         run("bug", problem, "-l", "go")
-    with pytest.raises(UserError, match="holds no problem"):
+    with pytest.raises(UserError, match=r"holds no problem .*`octopack pack new` begins one"):
         run("bug", tmp_path)
+    with pytest.raises(UserError, match=r"holds no problem .*those in it do: name one of them"):
+        run("bug", problem.parent)
+    with pytest.raises(UserError, match=r"holds no problem .*it is a pack: say with --task which"):
+        run("bug", STARTER_PACK)
+    with pytest.raises(UserError, match=r"'My\\n' cannot begin a task id"):
+        run("rows", problem.parent, tmp_path / "pack", "--name", "My\n")
     with pytest.raises(UserError, match=r"buggy\.py is missing"):
         run("rows", problem.parent, tmp_path / "pack")
     with pytest.raises(UserError, match="unknown language 'cobol'"):
