@@ -134,7 +134,7 @@ def load(run: Run, dataset: str | None = None) -> list[Work]:
         return [_imported_work(run, name, values, recorded) for name, values in recorded["tasks"].items()]
     works = plan_from_manifest({**manifest, "settings": recorded}).load()
     for work in works:
-        _check_dataset(run, work.whole, recorded["tasks"][work.task.name]["dataset_sha256"])
+        check_dataset(run, work.whole, recorded["tasks"][work.task.name]["dataset_sha256"])
     return works
 
 
@@ -150,7 +150,8 @@ def relocate(run: Run, dataset: str) -> None:
     run.write_manifest({**manifest, "settings": recorded})
 
 
-def _check_dataset(run: Run, problems: ProblemSet, sha256: str) -> None:
+def check_dataset(run: Run, problems: ProblemSet, sha256: str) -> None:
+    """Raise a `UserError` if the problems of a run's dataset are not those of its manifest any more."""
     if problems.sha256 != sha256:
         raise UserError(
             f"{problems.dataset} ({problems.language}) has changed since {run.folder} was written: its hash is "
@@ -162,7 +163,7 @@ def _imported_work(run: Run, name: str, values: Mapping[str, Any], recorded: Map
     plan = TaskPlan(name, values["prompt"], values["n_samples"])
     (task,) = find_tasks([name])
     whole = task.load(recorded["dataset"])
-    _check_dataset(run, whole, values["dataset_sha256"])
+    check_dataset(run, whole, values["dataset_sha256"])
     keys = {sample.key for sample in run.samples(name)}
     problems = [
         dataclasses.replace(problem, candidate=candidate) if task.needs_descriptions else problem

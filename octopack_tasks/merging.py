@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from octopack_tasks.errors import UserError
+from octopack_tasks.evaluation import check_dataset
 from octopack_tasks.plans import Plan, differences, plan_from_manifest, settings
 from octopack_tasks.runs import Judgement, Run, Sample
 
@@ -38,6 +39,10 @@ def merge(parts: Sequence[Run], into: Run) -> None:
             raise UserError(f"{part.folder} and {parts[0].folder} are not parts of one run: {'; '.join(differing[:3])}")
     plan = _whole_plan(manifests)
     works = plan.load()
+    for part, manifest in zip(parts, manifests, strict=True):
+        for work in works:
+            if recorded := manifest["settings"]["tasks"].get(work.task.name):
+                check_dataset(part, work.whole, recorded["dataset_sha256"])
     environments = [manifest.get("scoring", {}) for manifest in manifests]
     readings = [name for name in environments[0] if all(_same_place(name, environments))]
     for work in works:
@@ -66,8 +71,9 @@ def _unique(records: Sequence[Any]) -> list[Any]:
 
 
 def _shared(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """What all parts of a run have in common."""
-    shared = {key: value for key, value in manifest["settings"].items() if key not in ("tasks", "shard")}
+    """What all parts of a run have in common; their datasets may lie in other places, which the hashes cover."""
+    of_a_part = ("tasks", "shard", "dataset", "descriptions")
+    shared = {key: value for key, value in manifest["settings"].items() if key not in of_a_part}
     return {"settings": shared, "loaded_model": manifest.get("loaded_model", {})}
 
 

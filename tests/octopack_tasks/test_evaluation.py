@@ -574,6 +574,23 @@ def test_shards_without_any_problem_are_put_together_with_the_others(tmp_path: P
         merge(shards[10:], empty)
 
 
+def test_shards_of_a_dataset_in_several_places_are_put_together(tmp_path: Path) -> None:
+    rows = [json.dumps(problem.to_row()) for problem in load_problems("python", "starter")]
+    shards = []
+    for index in range(2):
+        (tmp_path / f"node{index}").mkdir()
+        (tmp_path / f"node{index}" / "python.jsonl").write_text("\n".join(rows))
+        tasks = plan_of("humanevalfixtests-python").tasks
+        plan = Plan(tasks, str(tmp_path / f"node{index}"), shard=Shard(index, 2))
+        shards.append(run_plan(tmp_path / f"shard{index}", plan))
+    with Run(tmp_path / "merged").locked() as merged:
+        merge(shards, merged)
+        assert all(status.is_complete for status in status_of(merged, load(merged)))
+    (tmp_path / "node0" / "python.jsonl").write_text("\n".join(rows[::-1]))
+    with Run(tmp_path / "again").locked() as again, pytest.raises(UserError, match="has changed since .*shard0"):
+        merge(shards, again)
+
+
 def test_remains_of_an_interrupted_import_or_merge_are_not_taken_for_samples(tmp_path: Path) -> None:
     part = run_plan(tmp_path / "part", plan_of("humanevalfixtests-python"))
     with Run(tmp_path / "remains").locked() as remains:
