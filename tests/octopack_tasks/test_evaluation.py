@@ -587,7 +587,7 @@ def test_shards_of_a_dataset_in_several_places_are_put_together(tmp_path: Path) 
         merge(shards, merged)
         assert all(status.is_complete for status in status_of(merged, load(merged)))
     (tmp_path / "node0" / "python.jsonl").write_text("\n".join(rows[::-1]))
-    with Run(tmp_path / "again").locked() as again, pytest.raises(UserError, match="has changed since .*shard0"):
+    with Run(tmp_path / "again").locked() as again, pytest.raises(UserError, match=r"has changed since .*shard0"):
         merge(shards, again)
 
 
