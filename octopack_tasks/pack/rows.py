@@ -27,8 +27,17 @@ _SHORT_SOLUTION = 10
 
 def row_findings(problem: Problem) -> Iterator[Finding]:
     """What is wrong with a row."""
-    for check in (_names, _words, _heads, _leaks, print_findings, _bug):
+    for check in (assembly_findings, _names, _words, _heads, _leaks, print_findings, _bug):
         yield from check(problem)
+
+
+def assembly_findings(problem: Problem) -> Iterator[Finding]:
+    """What keeps a row from being made into a program."""
+    try:
+        get_language(problem.language).assemble(problem.declaration + problem.canonical_solution, problem)
+    except UserError as error:
+        message = str(error).removeprefix(f"{problem.task_id} ")
+        yield _finding(Check.UNSOLVABLE, Severity.ERROR, problem, "import", f"no program can be made: it {message}")
 
 
 def _finding(check: Check, severity: Severity, problem: Problem, field: str, message: str, detail: str = "") -> Finding:

@@ -14,7 +14,7 @@ from octopack_tasks.pack.agreement import agreement_findings
 from octopack_tasks.pack.behaviour import behaviour_findings
 from octopack_tasks.pack.contents import Contents, read_pack
 from octopack_tasks.pack.findings import Check, Finding, Severity
-from octopack_tasks.pack.rows import repetition_findings, row_findings
+from octopack_tasks.pack.rows import assembly_findings, repetition_findings, row_findings
 from octopack_tasks.pack.trials import Effort, Report, run_trials
 from octopack_tasks.problems import Problem
 from sandboxes import SandboxError, SandboxUnavailable, open_sandbox
@@ -101,7 +101,8 @@ def validate_pack(
     if effort is not None:
         settings["effort"] = dataclasses.asdict(effort)
         settings["sandboxes"] = {}
-        for language, problems in contents.problems.items():
+        for language, readable in contents.problems.items():
+            problems = [problem for problem in readable if not any(assembly_findings(problem))]
             if problems:
                 environment, found = _executed(language, problems, effort, sandbox, report)
                 settings["sandboxes"][language] = environment

@@ -376,6 +376,19 @@ def checked_in_sandbox(folder: Path) -> Validation:
 
 
 @pytest.mark.usefixtures("executed")
+def test_a_row_that_is_no_program_is_named_and_the_others_run(write: Write) -> None:
+    imports = {"import": 'import (\n    "slices"\n)\n'}
+    folder = write(
+        go=[starter("go") | imports], python=[starter("python", 1) | {"canonical_solution": "    return 1\n"}]
+    )
+    checked = validate_pack(folder, ["go", "python"], EFFORT)
+    broken, failing = sorted(found(checked, Check.UNSOLVABLE), key=lambda finding: finding.language)
+    assert (broken.task_id, broken.field) == ("StarterGo/0", "import")
+    assert broken.message.startswith("no program can be made: it imports 'slices', but only these imports")
+    assert failing.task_id == "StarterPython/1"
+
+
+@pytest.mark.usefixtures("executed")
 def test_a_sound_pack_passes(write: Write) -> None:
     checked = checked_in_sandbox(write(python=[starter("python", index) for index in range(4)]))
     assert [f for f in checked.findings if f.severity is Severity.ERROR] == []
