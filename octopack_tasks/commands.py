@@ -251,7 +251,7 @@ def _plan_and_model(
     given: dict[str, Any] = {key: value for key, value in drawn.items() if value is not None}
     asked = {"prompt": prompt, "n_samples": n_samples, "max_length": max_length, "max_new_tokens": max_new_tokens}
     settings: dict[str, Any] = {key: value for key, value in asked.items() if value is not None}
-    found = find_tasks(part for text in tasks for part in text.split(",") if part)
+    found = find_tasks(part.strip() for text in tasks for part in text.split(",") if part.strip())
     planned: list[TaskPlan] = [
         chosen.task_plan(task, **settings) if chosen else TaskPlan(task.name, **settings) for task in found
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from octopack_tasks.descriptions import Missing, join_descriptions, read_descriptions
@@ -259,7 +260,10 @@ def get_task(name: str) -> Task:
     try:
         return (TASKS | FURTHER_TASKS)[name]
     except KeyError:
-        raise UserError(f"unknown task {name!r}; `octopack tasks list` shows the {len(TASKS)} there are") from None
+        raise UserError(
+            f"unknown task {name!r}{_meant(name, TASKS | FURTHER_TASKS)}; `octopack tasks list` shows the "
+            f"{len(TASKS)} there are"
+        ) from None
 
 
 def find_tasks(names: Iterable[str]) -> list[Task]:
@@ -272,11 +276,18 @@ def find_tasks(names: Iterable[str]) -> list[Task]:
     for name in names:
         members = GROUPS.get(name) or _matching(TASKS, name) or _matching(FURTHER_TASKS, name)
         if not members:
-            raise UserError(f"no task or group {name!r}; `octopack tasks list` shows what there is")
+            meant = _meant(name, (*GROUPS, *TASKS, *FURTHER_TASKS))
+            raise UserError(f"no task or group {name!r}{meant}; `octopack tasks list` shows what there is")
         found.update((member, get_task(member)) for member in members)
     if not found:
         raise UserError("name at least one task; `octopack tasks list` shows what there is")
     return list(found.values())
+
+
+def _meant(name: str, names: Iterable[str]) -> str:
+    """A name that a misspelt one is likely to mean."""
+    close = get_close_matches(name, list(names), n=1, cutoff=0.8)
+    return f", perhaps {close[0]}" if close else ""
 
 
 def _matching(tasks: Iterable[str], pattern: str) -> tuple[str, ...]:

@@ -46,7 +46,7 @@ CORRECTED = ("--reading", "corrected", "--stop", "never")
 
 
 def test_evaluate_prints_a_table_and_keeps_everything(octopack: Typed) -> None:
-    command = ("evaluate", *REPLAY, "--tasks", "humanevalfixtests-python,humanevalfixdocs-go", "--n-samples", 3)
+    command = ("evaluate", *REPLAY, "--tasks", "humanevalfixtests-python, humanevalfixdocs-go,", "--n-samples", 3)
     code, out, _ = octopack(*command, "--out", "run")
     assert code == 0
     assert "humanevalfixtests-python" in out

@@ -62,6 +62,17 @@ def test_an_unknown_task() -> None:
         get_task("humaneval")
 
 
+def test_a_misspelt_task_is_told_from_its_neighbour() -> None:
+    with pytest.raises(
+        UserError, match="no task or group 'humanevalfixtests-pyton', perhaps humanevalfixtests-python;"
+    ):
+        find_tasks(["humanevalfixtests-pyton"])
+    with pytest.raises(UserError, match="unknown task 'humanevalfixtest-go', perhaps humanevalfixtests-go;"):
+        get_task("humanevalfixtest-go")
+    with pytest.raises(UserError, match="no task or group 'mbpp'; `octopack tasks list`"):
+        find_tasks(["mbpp"])
+
+
 def test_the_path_of_one_sample() -> None:
     task = get_task("humanevalfixtests-python")
     problem = load_problems("python", dataset="starter")[0]
