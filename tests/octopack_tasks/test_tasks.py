@@ -63,9 +63,7 @@ def test_an_unknown_task() -> None:
 
 
 def test_a_misspelt_task_is_told_from_its_neighbour() -> None:
-    with pytest.raises(
-        UserError, match="group 'humanevalfixtests-pyton', perhaps humanevalfixtests-python;"
-    ):
+    with pytest.raises(UserError, match="group 'humanevalfixtests-pyton', perhaps humanevalfixtests-python;"):
         find_tasks(["humanevalfixtests-pyton"])
     with pytest.raises(UserError, match="unknown task 'humanevalfixtest-go', perhaps humanevalfixtests-go;"):
         get_task("humanevalfixtest-go")
