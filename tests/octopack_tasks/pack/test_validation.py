@@ -626,12 +626,12 @@ def test_known_faults_of_humanevalpack_are_found(shared: Path, write: Write) -> 
         lines = (shared / "data" / "humanevalpack" / f"{language}.jsonl").read_text().splitlines()
         return [lines[number] for number in numbers]
 
-    folder = write(cpp=published("cpp", 10, 23, 38), go=published("go", 10, 38, 72))
+    folder = write(cpp=published("cpp", 10, 23, 38), go=published("go", 10, 32, 38, 50, 72))
     effort = Effort(repeat=1, repeat_chance=1, mutants=0, timeout=5.0)
     checked = validate_pack(folder, ["cpp", "go"], effort, SandboxChoice("docker"))
     causes = {finding.task_id: finding.message for finding in found(checked, Check.UNSOLVABLE)}
-    assert set(causes) == {"CPP/38", "Go/10", "Go/38", "Go/72"}
-    for name in ("CPP/38", "Go/10", "Go/38"):
+    assert set(causes) == {"CPP/38", "Go/10", "Go/32", "Go/38", "Go/50", "Go/72"}
+    for name in ("CPP/38", "Go/10", "Go/32", "Go/38", "Go/50"):
         assert causes[name].startswith("cannot be solved in fixtests: it fails after the declaration (compile_error)")
     assert causes["Go/72"].startswith("cannot be solved in any scenario: the reading `paper` cuts it off")
     assert all(cause.endswith("; the reading `corrected` accepts it") for cause in causes.values())
