@@ -150,7 +150,7 @@ def evaluate(
     check_ks(works, k)
     with (
         _part_of(out, plan).locked() as run,
-        _progress_bars() as progress,
+        _progress_bars(run) as progress,
         opened_sandbox(works, sandbox, workers, cache=cache) as judge,
     ):
         start(run, plan, works, chosen)
@@ -193,7 +193,7 @@ def generate(*, out: Path, too_long: str, **options: Any) -> None:
     plan, chosen = _plan_and_model(**options)
     skip_or_fail = _choice(TooLong, too_long, "--too-long")
     works = plan.load()
-    with _part_of(out, plan).locked() as run, _progress_bars() as progress:
+    with _part_of(out, plan).locked() as run, _progress_bars(run) as progress:
         start(run, plan, works, chosen)
         generate_run(run, plan, works, partial_open(chosen, plan.sampling), too_long=skip_or_fail, progress=progress)
     typer.echo(f"completions: {run.folder} (score them with `octopack score {run.folder}`)")
@@ -714,8 +714,12 @@ def _console() -> Console:
 
 
 @contextmanager
-def _progress_bars() -> Iterator[Progress]:
-    """Two bars on standard error: samples generated, programs judged."""
+def _progress_bars(goes_on: Run | None = None) -> Iterator[Progress]:
+    """Two bars on standard error: samples generated, programs judged.
+
+    Args:
+        goes_on: The run with which the same command goes on after Ctrl-C.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
@@ -727,15 +731,20 @@ def _progress_bars() -> Iterator[Progress]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Bars(*columns, console=Console(stderr=True)) as bars:
-        lines: dict[str, Any] = {}
+    try:
+        with Bars(*columns, console=Console(stderr=True)) as bars:
+            lines: dict[str, Any] = {}
 
-        def progress(what: str, done: int, total: int) -> None:
-            if what not in lines:
-                lines[what] = bars.add_task(what, total=total)
-            bars.update(lines[what], completed=done, total=total)
+            def progress(what: str, done: int, total: int) -> None:
+                if what not in lines:
+                    lines[what] = bars.add_task(what, total=total)
+                bars.update(lines[what], completed=done, total=total)
 
-        yield progress
+            yield progress
+    except KeyboardInterrupt:
+        if goes_on is not None:
+            typer.echo(f"octopack: interrupted; the same command goes on with {goes_on.folder}", err=True)
+        raise
 
 
 def _choice(options: Any, text: str, option: str) -> Any:

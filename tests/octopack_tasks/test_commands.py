@@ -183,6 +183,19 @@ def test_a_run_says_what_completes_it(octopack: Typed) -> None:
     assert "run the command that began it again: octopack evaluate --backend replay --model typo" in out
 
 
+def test_who_interrupts_a_run_is_told_that_it_goes_on(octopack: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = ("evaluate", *REPLAY, "--tasks", "humanevalfixtests-go", "--out", "run")
+    with monkeypatch.context() as patched:
+
+        def interrupted(*_: Any) -> None:
+            raise KeyboardInterrupt
+
+        patched.setattr(StandInSandbox, "__enter__", interrupted)
+        code, _, err = octopack(*command)
+    assert (code, "interrupted; the same command goes on with run" in err) == (130, True)
+    assert octopack(*command)[0] == 0
+
+
 def test_a_run_under_another_reading_is_complete(octopack: Typed) -> None:
     octopack("evaluate", *REPLAY, "--tasks", "humanevalfixtests-go", *CORRECTED, "--out", "run")
     assert octopack("status", "run")[0] == 0
