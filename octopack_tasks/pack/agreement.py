@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import difflib
-import itertools
 import re
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import attrgetter
-from typing import TYPE_CHECKING
 
 from octopack_tasks.corrected import function_name
-from octopack_tasks.languages import get_language
-from octopack_tasks.languages.syntax import encoded, leaves, parse, text_of
+from octopack_tasks.languages.syntax import leaves, text_of
 from octopack_tasks.pack.findings import Check, Finding, Severity
+from octopack_tasks.pack.rows import calls_in_tests, tree_of_tests
 from octopack_tasks.problems import Problem
-
-if TYPE_CHECKING:
-    from tree_sitter import Node
 
 # Below this share of common words two descriptions are taken to say different things.
 _SAME_WORDS = 0.5
@@ -136,21 +131,13 @@ def _examples(problems: Sequence[Problem]) -> Iterator[Finding]:
 
 
 def _tests(problems: Sequence[Problem]) -> Iterator[Finding]:
-    roots = {problem.task_id: _test_tree(problem) for problem in problems}
-
-    def calls(problem: Problem) -> int:
-        # By tokens, as in Rust's macros there are no nodes of calls.
-        tokens = [text_of(leaf) for leaf in leaves(roots[problem.task_id])]
-        name = function_name(problem)
-        return sum(token == name and follower == "(" for token, follower in itertools.pairwise(tokens))
-
-    for problem, own, usual in _odd_ones(problems, calls):
+    for problem, own, usual in _odd_ones(problems, calls_in_tests):
         message = f"the tests call the function {own} times, in other languages {usual} times"
         severity = (
             Severity.WARNING if isinstance(own, int) and isinstance(usual, int) and own < usual else Severity.NOTE
         )
         yield _finding(Check.TESTS_DIFFER, severity, problem, "test", message)
-    values = [_numbers(roots[problem.task_id]) for problem in problems]
+    values = [_numbers(problem) for problem in problems]
     if len(problems) < 3:
         return  # of two that differ, neither is the usual one
     everywhere = Counter(number for found in values for number in found)
@@ -165,14 +152,10 @@ def _tests(problems: Sequence[Problem]) -> Iterator[Finding]:
             yield _finding(Check.TESTS_DIFFER, Severity.NOTE, problem, "test", message)
 
 
-def _test_tree(problem: Problem) -> Node:
-    return parse(get_language(problem.language).grammar, encoded(problem.test) + b"\n")
-
-
-def _numbers(root: Node) -> set[str]:
-    """The numbers in code, strings and comments apart, in one spelling."""
+def _numbers(problem: Problem) -> set[str]:
+    """The numbers in the tests, strings and comments apart, in one spelling."""
     found = set()
-    for leaf in leaves(root):
+    for leaf in leaves(tree_of_tests(problem)):
         match = re.match(r"\d+(?:\.\d+)?", text_of(leaf))
         if match and _NUMBERS.search(leaf.type):
             found.add(f"{float(match.group()):g}")

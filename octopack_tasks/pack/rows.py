@@ -7,7 +7,7 @@ import itertools
 import operator
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from octopack_tasks.corrected import function_name
 from octopack_tasks.errors import UserError
@@ -19,6 +19,9 @@ from octopack_tasks.pack.symptoms import Symptom
 from octopack_tasks.pack.wording import rust_documentation, wording
 from octopack_tasks.problems import Problem
 
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
 # Lines that are too short to tell anything are no leak (the limit with which the paper cleans descriptions), unless
 # they are all that there is: then the whole solution is looked for, if it says more than `x + y`.
 _SHORT_LINE = 20
@@ -27,7 +30,7 @@ _SHORT_SOLUTION = 10
 
 def row_findings(problem: Problem) -> Iterator[Finding]:
     """What is wrong with a row."""
-    for check in (assembly_findings, _names, _words, _heads, _leaks, print_findings, _bug):
+    for check in (assembly_findings, _names, _words, _heads, _leaks, _tests, print_findings, _bug):
         yield from check(problem)
 
 
@@ -161,6 +164,25 @@ def _telling_lines(code: str) -> list[str]:
 
 def _squeezed(text: str) -> str:
     return "".join(text.split())
+
+
+def _tests(problem: Problem) -> Iterator[Finding]:
+    if calls_in_tests(problem) == 1:
+        message = "the tests call the function in one place only"
+        yield _finding(Check.WEAK_TESTS, Severity.NOTE, problem, "test", message)
+
+
+def calls_in_tests(problem: Problem) -> int:
+    """In how many places the tests call the function by its name."""
+    # By tokens, as in Rust's macros there are no nodes of calls.
+    tokens = [text_of(leaf) for leaf in leaves(tree_of_tests(problem))]
+    name = function_name(problem)
+    return sum(token == name and follower == "(" for token, follower in itertools.pairwise(tokens))
+
+
+def tree_of_tests(problem: Problem) -> Node:
+    """The syntax tree of the tests."""
+    return parse(get_language(problem.language).grammar, encoded(problem.test) + b"\n")
 
 
 _PRINTING = {

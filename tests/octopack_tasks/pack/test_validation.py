@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -280,6 +281,17 @@ def test_a_short_solution_that_tests_happen_to_hold_is_no_leak(write: Write) -> 
     row = starter("cpp") | {"canonical_solution": "    x+y;\n}\n"}
     row["test"] += "// x+y;"
     assert found(quick(write(cpp=[row]), "cpp"), Check.LEAK) == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_tests_with_one_case(language: str, write: Write) -> None:
+    row = starter(language)
+    call = rf"(?<!\w){row['entry_point']}\(\d"
+    _, *others = [line for line in row["test"].split("\n") if re.search(call, line)]
+    for line in others:
+        row["test"] = row["test"].replace(f"{line}\n", "")
+    finding = one(quick(write(**{language: [row]}), language), Check.WEAK_TESTS)
+    assert (finding.field, finding.severity) == ("test", Severity.NOTE)
 
 
 PRINTING = {
