@@ -58,12 +58,15 @@ def _finding(check: Check, severity: Severity, problem: Problem, field: str, mes
 def _odd_ones(
     problems: Sequence[Problem], value: Callable[[Problem], str | int]
 ) -> Iterator[tuple[Problem, str | int, str | int]]:
-    """The problems whose value is not the usual one, with theirs and the usual one."""
+    """The problems whose value is not the usual one, with theirs and the usual one; all, where no value is usual."""
     values = [value(problem) for problem in problems]
-    usual = Counter(values).most_common(1)[0][0]
+    (usual, count), *others = Counter(values).most_common()
+    is_tie = any(other_count == count for _, other_count in others)
     for problem, own in zip(problems, values, strict=True):
         if own != usual:
             yield problem, own, usual
+        elif is_tie:
+            yield problem, own, others[0][0]
 
 
 def _kinds(problems: Sequence[Problem]) -> Iterator[Finding]:

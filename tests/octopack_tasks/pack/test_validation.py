@@ -356,6 +356,16 @@ def test_a_problem_that_says_something_else_in_one_language(
     assert {(finding.language, finding.field) for finding in findings} == {("js", field)}
 
 
+def test_of_two_that_differ_both_are_named(write: Write) -> None:
+    rows = {language: [starter(language)] for language in ("python", "js")}
+    rows["python"][0]["bug_type"] = "excess logic"
+    rows["python"][0]["test"] = "\ndef check(seats_left):\n    assert seats_left(5, 4, 0) == 20\n\ncheck(seats_left)"
+    checked = quick(write(**rows), *rows)
+    assert [finding.language for finding in found(checked, Check.KIND_DIFFERS)] == ["python", "js"]
+    severities = {finding.language: finding.severity for finding in found(checked, Check.TESTS_DIFFER)}
+    assert severities == {"python": Severity.WARNING, "js": Severity.NOTE}  # the one with fewer is the weaker one
+
+
 def test_rows_of_any_length_are_compared(write: Write) -> None:
     rows = {language: starter(language) for language in ("python", "js", "java")}
     words = " ".join(f"word{number} about seats" for number in range(20_000))
