@@ -39,7 +39,7 @@ BOMBS = {
     ),
     "java long name": ("java", "class A" + "a" * 300 + " { }"),
     "cpp array in the file": ("cpp", "char huge[500 << 20] = {1};"),
-    "go array in the file": ("go", "var huge = [400 << 20]byte{1}\nvar used = &huge"),
+    "go array in the file": ("go", "var huge = [400 << 20]byte{1}\nfunc init() { huge[7] = huge[8] }"),
     "java deep nesting": ("java", "class Deep { int f = " + "(" * 20000 + "1" + ")" * 20000 + "; }"),
     "java constant concatenation": (
         "java",

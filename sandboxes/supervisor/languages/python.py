@@ -22,6 +22,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import functools
+import gc
 import io
 import os
 import re
@@ -163,7 +164,7 @@ _LOOKS = (
         "it changes names or code at run time",
     ),
     (
-        r"\bgc\s*\.\s*callbacks\b|\bsetswitchinterval\b|\bsetitimer\b|\bsignal\s*\.\s*(signal|alarm)\b",
+        r"\bgc\s*\.\s*(callbacks|collect|set_threshold)\b|\bsetswitchinterval\b|\bsetitimer\b|\bsignal\s*\.\s*(signal|alarm)\b",
         "it may act while its tests run",
     ),
     (r"\b__subclasses__\b", "it looks for classes that it was not given"),
@@ -249,7 +250,6 @@ def _read(evidence: bytes, key: bytes) -> tuple[bytes, set[str]]:
 
 def _warm_up() -> None:
     """In the zygote: load what programs import, and forget what is ours."""
-    import gc
     import importlib
 
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -269,8 +269,9 @@ def _warm_up() -> None:
     sys.argv[:] = [""]
     sys.settrace = functools.partial(_set_trace, sys.settrace)
     sys.implementation.cache_tag = None  # Imports compile: what loads bytecode reaches the key.
-    _known.append(frozenset(map(id, _classes())))
     gc.collect()
+    _kept.extend(_classes())
+    _known.append(frozenset(map(id, _kept)))
     gc.freeze()
 
 
@@ -337,6 +338,7 @@ def _steps(payload: bytes) -> list[Iterator[functools.partial[Any]]]:
     tell = map(os.write, [EVIDENCE_FD], map(b"".join, [shares.values()]))
     steps = (
         functools.partial(exec, code, names),
+        functools.partial(gc.disable),  # A class that only the last test met is still there.
         functools.partial(collections.deque, looks, 0),
         functools.partial(collections.deque, tell, 0),
         functools.partial(os._exit, 0),
@@ -358,6 +360,8 @@ def _reaches_on(candidate: str, tests: str) -> bool:
 
 _known: list[frozenset[int]] = []
 """The classes that every program finds, by their id: one set."""
+_kept: list[type] = []
+"""These classes: no other may ever have their ids."""
 
 
 def _look(candidate: str, tests: str, code: types.CodeType, names: dict[str, Any]) -> Callable[[str], None]:
