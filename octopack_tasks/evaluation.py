@@ -340,9 +340,8 @@ def _too_long_message(requests: Sequence[Request], backend: Backend) -> str:
     names = ", ".join(f"{request.problem.task_id} of {request.task}" for request in requests[:3])
     if backend.prompt_tokens(requests[0]) is None:
         return (
-            f"the server finds a prompt too long for its model's context, together with the answer ({names}): give "
-            "answers less room with --max-new-tokens, or skip such prompts with --too-long skip (they then count as "
-            "not passed)"
+            f"the server finds a prompt too long for the context of its model ({names}): give answers less room with "
+            "--max-new-tokens, or skip such prompts with --too-long skip (they then count as not passed)"
         )
     context = backend.context_length
     return (

@@ -9,6 +9,7 @@ import math
 import os
 import queue
 import random
+import re
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -27,6 +28,10 @@ _RETRIED = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
 _LONGEST_PAUSE = 60.0
 _LONGEST_ASKED_PAUSE = 24 * 3600.0
 """A server that asks for a longer one is asked again after a day."""
+# What OpenAI and vLLM say of a request that is too long: "maximum context length is 2048 tokens. However, you requested
+# 2124 tokens (1100 in the messages, 1024 in the completion)", "your request has 1100 input tokens".
+_CONTEXT = re.compile(r"context length (?:is|of) (?:only )?(\d+)")
+_PROMPT = re.compile(r"(\d+) (?:input tokens|in the messages|in your prompt|in the prompt)")
 _BROKEN_OFF = frozenset({"abort", "aborted", "error", "cancelled"})
 """Ends of an answer that are the server's, not the model's: what has come is a part of an answer."""
 
@@ -136,6 +141,12 @@ class _Refused(Exception):  # noqa: N818 - not a failure yet: `_Server` decides
         return self.status in (400, 413, 422) and (
             "context_length_exceeded" in text or ("context" in text and ("length" in text or "tokens" in text))
         )
+
+    @property
+    def room(self) -> int:
+        """The tokens that the prompt leaves for an answer, where the server tells its context and the prompt's."""
+        context, prompt = _CONTEXT.search(self.message), _PROMPT.search(self.message)
+        return int(context[1]) - int(prompt[1]) if self.is_too_long and context and prompt else 0
 
 
 class _Interrupted(Exception):  # noqa: N818 - it is tried again
@@ -440,7 +451,14 @@ class OpenAI(Closing):
         path, body = self._body(request, sample)
         watch = Watch(request.is_complete)
         try:
-            text, tokens, finish = self._server.post(path, body, watch)
+            try:
+                text, tokens, finish = self._server.post(path, body, watch)
+            except _Refused as refusal:
+                room = refusal.room
+                if not 0 < room < body.get("max_tokens", 0) or "max_tokens" in self._extra:
+                    raise
+                # The prompt fits, the room for the answer does not: it gets what is left, as from other backends.
+                text, tokens, finish = self._server.post(path, {**body, "max_tokens": room}, watch)
         except _Refused as refusal:
             if refusal.is_too_long:
                 return Completion(request, sample, "", 0, Finish.PROMPT_TOO_LONG)

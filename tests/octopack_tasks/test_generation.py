@@ -187,6 +187,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.shutdown(socket.SHUT_RDWR)
         elif fate == "too long":
             self._json(400, {"error": {"message": "This model's maximum context length is 5 tokens."}})
+        elif "context length" in fate:
+            self._json(400, {"error": {"message": fate, "code": 400}})
         elif fate == "refused":
             self._json(400, {"error": {"message": "unknown field"}})
         elif fate == "for ever":
@@ -351,6 +353,27 @@ def test_a_prompt_that_the_server_finds_too_long_is_reported_as_such(server: Ser
     server.plan = ["too long"]
     (completion,) = ask(server, requests_of("humanevalfixtests-python", limit=1))
     assert completion.finish is Finish.PROMPT_TOO_LONG
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "This model's maximum context length is 2048 tokens. However, you requested 2124 tokens (1100 in the messages, "
+        "1024 in the completion). Please reduce the length of the messages or completion.",
+        "'max_tokens' or 'max_completion_tokens' is too large: 1024. This model's maximum context length is 2048 "
+        "tokens and your request has 1100 input tokens (1024 > 2048 - 1100).",
+        "You passed 1100 input tokens and requested 1024 output tokens. However, the model's context length is only "
+        "2048 tokens, resulting in a maximum input length of 1024 tokens.",
+    ],
+)
+def test_an_answer_gets_the_room_that_the_prompt_leaves(server: Server, message: str) -> None:
+    server.plan = [message]
+    (completion,) = ask(server, requests_of("humanevalfixtests-python", limit=1))
+    assert completion.finish is Finish.COMPLETE
+    assert [body["max_tokens"] for body in server.bodies] == [1024, 948]
+    server.plan = [message.replace("1100", "2048")]
+    (completion,) = ask(server, requests_of("humanevalfixtests-python", limit=1))
+    assert (completion.finish, len(server.bodies)) == (Finish.PROMPT_TOO_LONG, 3)
 
 
 def test_a_chat_is_continued_or_begun(server: Server) -> None:
