@@ -109,6 +109,11 @@ class ProblemFolder:
         buggy = solution.right if solution.buggy is None else solution.buggy
         row = SourceRow(str(self.folder / solution_file(language)), fields, buggy)
         built, _ = build_row(language, row, self.signature.name, self.kind or BugKind("", ""), Corrections({}, ()))
+        if _letters(built["docstring"]) != _letters("\n".join(documentation)):
+            raise UserError(
+                f"{row.where}: the rules of HumanEvalPack take something else for the documentation, most likely a "
+                f"comment above the function: {built['docstring'][:80]!r}. Write it with // or leave it out"
+            )
         return built
 
     def problems(self) -> dict[str, Problem]:
@@ -116,6 +121,11 @@ class ProblemFolder:
         return {
             language: Problem.from_row(self.row(language), language, str(self.folder)) for language in self.solutions
         }
+
+
+def _letters(text: str) -> str:
+    """A text without white space and the marks that the rules may take for those of a comment."""
+    return re.sub(r'[\s/*"]', "", text)
 
 
 def solution_file(language: str) -> str:

@@ -244,6 +244,18 @@ def test_examples_cannot_end_the_documentation(tmp_path: Path) -> None:
             read_problem(folder)
 
 
+def test_a_comment_is_not_taken_for_the_documentation(declared: Callable[..., Path]) -> None:
+    folder = declared(["cpp"])
+    file = folder / "solution.cpp"
+    code = file.read_text()
+    head = SPELLINGS["cpp"].head(Signature.parse(SIGNATURE))
+    file.write_text(code.replace(head, f"// Not needed yet.\nint helper();\n{head}"))
+    assert read_problem(folder).row("cpp")["docstring"].startswith("Return the parcels")
+    file.write_text(code.replace(head, f"/* Not needed yet. */\nint helper();\n{head}"))
+    with pytest.raises(UserError, match=r"solution\.cpp: .* a comment above the function: 'Not needed yet\.'"):
+        read_problem(folder).row("cpp")
+
+
 def test_a_byte_order_mark_is_no_code(declared: Callable[..., Path]) -> None:
     folder = declared(["js"])
     code = (folder / "solution.js").read_text()
