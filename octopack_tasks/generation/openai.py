@@ -361,6 +361,13 @@ def _said(data: bytes, chat_field: str) -> _Said:
     return _Said(bool(choices), text or "", finish, tokens, (model,) if model and isinstance(model, str) else ())
 
 
+def _completions_in(done: queue.SimpleQueue[Completion | BaseException]) -> Iterator[Completion]:
+    while not done.empty():
+        answer = done.get()
+        if isinstance(answer, Completion):
+            yield answer
+
+
 class OpenAI(Closing):
     """A model behind a server; see `open_model`."""
 
@@ -429,6 +436,7 @@ class OpenAI(Closing):
                 answer = done.get()
                 running -= 1
                 if isinstance(answer, BaseException):
+                    yield from _completions_in(done)  # what is there is kept
                     raise answer
                 yield answer
         finally:

@@ -302,6 +302,18 @@ def test_an_answer_that_makes_no_sense_is_tried_again(server: Server, nonsense: 
     assert len(server.bodies) == 2
 
 
+def test_an_error_loses_no_completion_that_is_there(server: Server) -> None:
+    server.plan = ["answer", "refused"]
+    requests = requests_of("humanevalfixtests-python", n_samples=2)
+    options = {"base_url": server.url, "stream": False, "concurrency": 6}
+    answered = []
+    with open_backend("openai", "small", options=options) as backend, pytest.raises(UserError, match="unknown field"):
+        for completion in backend.generate(requests):
+            answered.append((completion.request.problem.task_id, completion.sample))
+            time.sleep(0.5)  # by then the server has answered all
+    assert len(set(answered)) == 5
+
+
 def test_a_server_that_answers_nonsense_only_ends_the_run_clearly(server: Server) -> None:
     server.plan = ["[1, 2]"] * 2
     with pytest.raises(UserError, match=r"after 2 attempts \(the server's answer makes no sense"):
