@@ -307,10 +307,16 @@ def test_an_error_loses_no_completion_that_is_there(server: Server) -> None:
     requests = requests_of("humanevalfixtests-python", n_samples=2)
     options = {"base_url": server.url, "stream": False, "concurrency": 6}
     answered = []
-    with open_backend("openai", "small", options=options) as backend, pytest.raises(UserError, match="unknown field"):
-        for completion in backend.generate(requests):
+
+    def keep(completions: Iterator[Completion]) -> None:
+        for completion in completions:
             answered.append((completion.request.problem.task_id, completion.sample))
             time.sleep(0.5)  # by then the server has answered all
+
+    with open_backend("openai", "small", options=options) as backend:
+        completions = backend.generate(requests)
+        with pytest.raises(UserError, match="unknown field"):
+            keep(completions)
     assert len(set(answered)) == 5
 
 
