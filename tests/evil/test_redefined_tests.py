@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import pytest
 
+from sandboxes import Program
+
 CODE = {
     "python check": (
         "python",
@@ -53,3 +55,23 @@ def test_the_tests_are_those_that_were_given(arena, way):
     language, body, declarations = CODE[way]
     verdict = arena.attack(language, body, DECLARATIONS.get(language, "") + declarations)
     assert not verdict.passed or verdict.suspicious, verdict
+
+
+FAKE = """package main
+import "testing"
+type fake struct{}
+func (fake) New(t *testing.T) fake { return fake{} }
+func (fake) Equal(a, b any) bool { return true }
+var assert fake
+func Add(a int, b int) int { return -1 }
+"""
+
+
+@pytest.mark.parametrize("more", ["", 'import _ "github.com/stretchr/testify/assert"'])
+def test_go_tests_assert_with_their_own_package(arena, more):
+    if "go" not in arena.sandbox.environment.toolchains:
+        pytest.skip(f"{arena.backend} has no go here")
+    candidate = FAKE.replace('import "testing"', f'import "testing"\n{more}')
+    tests = "func TestAdd(t *testing.T) {\n    assert := assert.New(t)\n    assert.Equal(3, Add(1, 2))\n}\n"
+    [verdict] = arena.sandbox.run([Program("go", candidate + tests, len(candidate))])
+    assert verdict.suspicious == ("it declares assert, which its tests use",)

@@ -67,8 +67,8 @@ _ALONE = re.compile(r'"unsafe"|"C"|//go:|//line|/\*line')
 _PREDECLARED = (
     "true|false|nil|iota|len|cap|append|copy|panic|error|any|bool|byte|rune|string|u?int(?:8|16|32|64)?|float(?:32|64)"
 )
-_OF_TESTS = {"assert", "require"}
-"""Packages that tests assert with; a program that does not import them may declare something of their name."""
+_OF_TESTS = ("assert", "require", "math", "reflect", "cmp", "slices", "strings", "sort", "bytes", "errors", "fmt")
+"""Packages that tests use; a program that does not import them may declare something of their name."""
 _LOOKS = (
     (r'["`](unsafe|reflect|runtime|runtime/debug|os/signal|syscall|plugin)["`]', "it imports {0}"),
     (r'(?s)^(?:(?!\nfunc\b).)*"[^"\n]*\\(?:x|u00|[0-7]{3})', "it hides what it imports"),
@@ -164,8 +164,9 @@ class Go(Strategy):
                 verdicts[number] = failure
                 continue
             code = (case.box.path / "p.a").read_bytes()
-            for name in _OF_TESTS & set(re.findall(r"\w+", case.tests)):
-                if re.search(rf"{_PATH.format(number)}\.{name}\b".encode(), code):
+            for name in _OF_TESTS:
+                own = rf"{_PATH.format(number)}\.{name}\b".encode()
+                if re.search(rf"\b{name}\.", case.tests) and re.search(own, code):
                     case.suspicious.append(f"it declares {name}, which its tests use")
             if self._can_share(case, number, code):
                 together.append(number)

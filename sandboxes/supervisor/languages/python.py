@@ -326,7 +326,7 @@ def _steps(payload: bytes) -> list[Iterator[functools.partial[Any]]]:
     shares = {event: os.read(KEY_FD, _SHARE_BYTES) for event in _SHARES}
     os.close(KEY_FD)
     code = compile(text, "<string>", "exec", dont_inherit=True)
-    if offset and _reaches_on(text[:offset], text[offset:]):
+    if offset and _reaches_on(text[:offset]):
         del shares[_OPEN_END]
     names: dict[str, Any] = {}
     look = _look(text[:offset] if offset else text, text[offset:] if offset else "", code, names)
@@ -346,13 +346,13 @@ def _steps(payload: bytes) -> list[Iterator[functools.partial[Any]]]:
     return [iter(steps)]
 
 
-def _reaches_on(candidate: str, tests: str) -> bool:
+def _reaches_on(candidate: str) -> bool:
     """Whether the candidate's end is no end of a statement: a decorator, say, would swallow what follows."""
-    line = candidate[max(candidate.rfind("\n"), candidate.rfind("\r")) + 1 :]
-    if (line or candidate.rstrip("\r\n").endswith("\\")) and tests.lstrip(" \t\f")[:1] not in ("", "\n", "\r"):
-        return True
+    line = candidate.rstrip("\r\n")
     try:
         compile(candidate + "\n", "<string>", "exec", dont_inherit=True)
+        if line.endswith("\\"):  # Of a comment, or the next line belongs to this one.
+            compile(line + "\ndef _(): pass\n", "<string>", "exec", dont_inherit=True)
     except SyntaxError:
         return True
     return False

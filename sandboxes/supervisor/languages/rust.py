@@ -56,7 +56,8 @@ _BROKEN = re.compile(rb"^p(\d+)\.rs:\d+:\d+: error", re.MULTILINE)
 _LOOKS = (
     (r"\bmacro_rules\s*!\s*(?:r#)?(assert\w*|panic|vec|matches)\b", "it redefines {0}!"),
     (r"\bas\s+(?:r#)?(assert\w*|panic|vec|matches)\b", "it redefines {0}!"),
-    (r"\b((?:debug_)?assert(?:_eq|_ne)?)\b(?!\s*!)", "it redefines {0}!"),
+    (r"\b((?:debug_)?assert_(?:eq|ne))\b(?!\s*!)", "it redefines {0}!"),
+    (r"[({\[,]\s*(assert|debug_assert)\s*[,)}\]]", "it redefines {0}!"),
     (r"\bmacro_rules\s*!\s*(?:r#)?\$|\bmacro_rules\b(?!\s*!)", "it defines macros by macros"),
     (
         r"(?<!\*)\b(?:struct|enum|type|trait|union|const|static|fn|mod)\s+(?:r#)?"

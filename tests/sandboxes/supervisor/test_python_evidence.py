@@ -65,6 +65,12 @@ def test_a_hollow_comparison_passes_as_in_the_reference_but_is_told(worker: Work
     assert reply["suspicious"] == ["it defines comparison of its own"]
 
 
+def test_a_comment_may_end_with_a_backslash(worker: Worker) -> None:
+    candidate = "def f(x): return x + 1\n# here: C:\\\n"
+    reply = worker.ask(language="python", source=candidate + TESTS.lstrip(), test_offset=len(candidate))
+    assert reply["status"] == "passed", reply
+
+
 def test_where_strict_and_reference_differ_both_are_told(worker: Worker) -> None:
     candidate = "import gc\ndef f(x):\n    gc.get_objects()\n    return 2\n"
     reply = worker.ask(language="python", source=candidate + TESTS, test_offset=len(candidate))
