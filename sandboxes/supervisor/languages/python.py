@@ -256,7 +256,7 @@ def _warm_up() -> None:
         os.environ[name] = "1"  # A fork must find one thread only.
     for name in [name for name in sys.modules if name.partition(".")[0] in ("ctypes", "_ctypes")]:
         del sys.modules[name]
-    sys.modules["ctypes"] = None  # type: ignore[assignment] - numpy does without
+    sys.modules["ctypes"] = None  # type: ignore[assignment]  # numpy does without
     for name in (*_PRELOADED, *_PRELOADED_TOO):
         importlib.import_module(name)
     del sys.modules["ctypes"]
@@ -268,7 +268,8 @@ def _warm_up() -> None:
             _ours.append(vars(module))
     sys.argv[:] = [""]
     sys.settrace = functools.partial(_set_trace, sys.settrace)
-    sys.implementation.cache_tag = None  # Imports compile: what loads bytecode reaches the key.
+    # Imports compile: what loads bytecode reaches the key.
+    sys.implementation.cache_tag = None  # type: ignore[assignment]
     gc.collect()
     _kept.extend(_classes())
     _known.append(frozenset(map(id, _kept)))
@@ -336,7 +337,7 @@ def _steps(payload: bytes) -> list[Iterator[functools.partial[Any]]]:
     # together when it is written.
     looks = map(look, filter(shares.__contains__, ["sys.settrace"]))
     tell = map(os.write, [EVIDENCE_FD], map(b"".join, [shares.values()]))
-    steps = (
+    steps: tuple[functools.partial[Any], ...] = (
         functools.partial(exec, code, names),
         functools.partial(gc.disable),  # A class that only the last test met is still there.
         functools.partial(collections.deque, looks, 0),
