@@ -152,7 +152,7 @@ TESTS = {
     ),
     "java": (
         "class Solution { int add(int a, int b) { return a + b; } int größe; }\n",
-        "public class Main { public static void main(String... args) { if (new Solution().add(1, 2) != 3) throw new AssertionError(); } }\n",
+        "class Case { }\npublic class Main { Case one; public static void main(String... args) { if (new Solution().add(1, 2) != 3) throw new AssertionError(); } }\n",
     ),
     "go": (
         'package main\n\nimport "testing"\n\nfunc Add(a, b int) int { return a + b }\n',
@@ -180,6 +180,7 @@ def test_tests_may_be_written_in_many_ways(arena, language):
         ways.append(("\ufeff" + solution, tests))
     verdicts = arena.sandbox.run([Program(language, first + second, len(first)) for first, second in ways])
     assert [verdict.passed for verdict in verdicts] == [True] * len(ways), verdicts
+    assert not any(verdict.suspicious for verdict in verdicts) or language == "rust", verdicts
 
 
 def test_three_seconds_of_work_are_no_endless_loop(arena):

@@ -71,6 +71,7 @@ public class Main {
     }
 }
 """
+_DECLARED = re.compile(r"\b(?:class|interface|enum|record)\s+(\w+)")
 _ESCAPE = re.compile(r"\\u+([0-9a-fA-F]{4})")
 _NOT_CODE = re.compile(
     r"//[^\n\r]*|/\*.*?(?:\*/|\Z)|\"\"\"(?:\\.|[^\\])*?(?:\"\"\"|\Z)|"
@@ -246,8 +247,9 @@ class Java(Strategy):
 
     @staticmethod
     def _look(case: Case, classes: Mapping[str, bytes]) -> None:
-        """Note what the candidate's classes do that may hollow out its tests (which are the class Main)."""
-        own = {name for name in classes if not case.tests or name.partition("$")[0] != "Main"}
+        """Note what the candidate's classes do that may hollow out its tests: Main and the classes beside it."""
+        of_tests = set(_DECLARED.findall(case.tests))
+        own = {name for name in classes if name.partition("$")[0] not in of_tests}
         for name in own:
             case.suspicious += [why for pattern, why in _LOOKS if re.search(pattern, classes[name])]
             if any(
