@@ -80,6 +80,8 @@ def dockerfile(kind: str) -> str:
         f"# {', '.join(one.title for one in toolchains)}. python3 is there for the supervisor, which prepares at build "
         "time what makes a language start warm.",
         f"FROM {BASE_IMAGE}",
+        "# Packages (Java's) link manual pages into it, and fail to install where a slim image has no such folder.",
+        "RUN mkdir -p /usr/share/man/man1",
         _installation(("python3",), left_out=_LEFT_OUT),
         *(
             _installation((*one.packages, *one.also_in_image), one.left_out_of_image, one.image_steps)
