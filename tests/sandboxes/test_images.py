@@ -54,7 +54,7 @@ def test_an_image_has_the_packages_of_its_languages(language):
 def test_a_further_language_builds_no_other_anew():
     """The daemon keeps the layers up to the first line that differs."""
     layers = dockerfile("all").split("\nRUN ")
-    assert len(layers) == len(LANGUAGES) + 3  # the base, python3, the languages, what is prepared
+    assert len(layers) == len(LANGUAGES) + 4  # the base, a folder, python3, the languages, what is prepared
 
 
 def test_the_same_content_is_the_same_context():
