@@ -196,12 +196,16 @@ class Spelling(ABC):
         unwritten: What stands in place of a solution that is not written yet.
         is_near: What compares lists of floats, as a part of the test program. No function of a signature has its
             name, as that is not how the language spells names in snake_case.
+        absolute: The function for the absolute value, where `holds` compares floats.
+        near: The function of `is_near`, where `holds` compares lists of them.
     """
 
     name: ClassVar[str]
     types: ClassVar[dict[str, str]] = {}
     unwritten: ClassVar[str] = "    // write the solution here\n}\n"
     is_near: ClassVar[str]
+    absolute: ClassVar[str] = "Math.abs"
+    near: ClassVar[str] = "isNear"
 
     def function(self, signature: Signature) -> str:
         """The function's name."""
@@ -268,6 +272,18 @@ class Spelling(ABC):
     def test_program(self, signature: Signature, checks: Sequence[str]) -> str:
         """The program text around the checks."""
 
+    def holds(self, kind: Type, call: str, expected: str) -> str:
+        """The condition that a call returns what is expected; floats need only be near."""
+        if kind.name == "float":
+            return f"{self.absolute}({call} - {expected}) < {_TOLERANCE}"
+        if kind.is_list_of_floats:
+            return f"{self.near}({call}, {expected})"
+        return self.equals(kind, call, expected)
+
+    def equals(self, kind: Type, call: str, expected: str) -> str:
+        """The condition that two values without floats are the same."""
+        return f"{call} == {expected}"
+
     def comparison(self, signature: Signature) -> str:
         """What the test program needs to compare results."""
         return self.is_near if signature.result.is_list_of_floats else ""
@@ -281,6 +297,7 @@ def _quoted(text: str) -> str:
 
 class _Python(Spelling):
     name = "python"
+    absolute = "abs"
     unwritten = "    pass  # write the solution here\n"
     is_near = f"""\
 def isNear(found, expected):
@@ -308,12 +325,7 @@ def isNear(found, expected):
         return f"[{', '.join(items)}]"
 
     def check(self, signature: Signature, case: Case, call: str, expected: str) -> str:
-        test = f"{call} == {expected}"
-        if signature.result.name == "float":
-            test = f"abs({call} - {expected}) < {_TOLERANCE}"
-        elif signature.result.is_list_of_floats:
-            test = f"isNear({call}, {expected})"
-        return f"    assert {test}\n"
+        return f"    assert {self.holds(signature.result, call, expected)}\n"
 
     def test_program(self, signature: Signature, checks: Sequence[str]) -> str:
         name = self.function(signature)
@@ -322,6 +334,7 @@ def isNear(found, expected):
 
 class _Cpp(Spelling):
     name = "cpp"
+    absolute = "fabs"
     types: ClassVar = {"int": "int", "float": "double", "str": "string", "bool": "bool"}
     is_near = f"""\
 bool isNear(double found, double expected){{
@@ -353,13 +366,8 @@ template<class T> bool isNear(const vector<T>& found, const vector<T>& expected)
         return f"{self.type(kind)}{{{', '.join(items)}}}"
 
     def check(self, signature: Signature, case: Case, call: str, expected: str) -> str:
-        test = f"{call} == {expected}"
-        if signature.result.name == "float":
-            test = f"fabs({call} - {expected}) < {_TOLERANCE}"
-        elif signature.result.is_list_of_floats:
-            test = f"isNear({call}, {expected})"
         # the second parentheses keep the commas of lists from the macro
-        return f"    assert (({test}));\n"
+        return f"    assert (({self.holds(signature.result, call, expected)}));\n"
 
     def test_program(self, signature: Signature, checks: Sequence[str]) -> str:
         body = f"int main(){{\n{''.join(checks)}}}\n"
@@ -368,6 +376,7 @@ template<class T> bool isNear(const vector<T>& found, const vector<T>& expected)
 
 class _JavaScript(Spelling):
     name = "js"
+    near = "is_near"
     unwritten = "  // write the solution here\n}\n\n"
     is_near = f"""\
 function is_near(found, expected) {{
@@ -403,14 +412,12 @@ function is_near(found, expected) {{
         return f"[{', '.join(items)}]"
 
     def check(self, signature: Signature, case: Case, call: str, expected: str) -> str:
-        test = f"{call} === {expected}"
-        if signature.result.name == "float":
-            test = f"Math.abs({call} - {expected}) < {_TOLERANCE}"
-        elif signature.result.is_list_of_floats:
-            test = f"is_near({call}, {expected})"
-        elif signature.result.item is not None:
-            test = f"JSON.stringify({call}) === JSON.stringify({expected})"
-        return f"  console.assert({test})\n"
+        return f"  console.assert({self.holds(signature.result, call, expected)})\n"
+
+    def equals(self, kind: Type, call: str, expected: str) -> str:
+        if kind.item is not None:
+            return f"JSON.stringify({call}) === JSON.stringify({expected})"
+        return f"{call} === {expected}"
 
     def test_program(self, signature: Signature, checks: Sequence[str]) -> str:
         name = self.function(signature)
@@ -477,15 +484,10 @@ class _Java(Spelling):
         return f"new ArrayList<{self._boxed(kind.item)}>(Arrays.asList({', '.join(items)}))"
 
     def check(self, signature: Signature, case: Case, call: str, expected: str) -> str:
-        call = f"s.{call}"
-        test = f"{call} == {expected}"
-        if signature.result.name == "float":
-            test = f"Math.abs({call} - {expected}) < {_TOLERANCE}"
-        elif signature.result.is_list_of_floats:
-            test = f"isNear({call}, {expected})"
-        elif signature.result.name in ("str", "list"):
-            test = f"{call}.equals({expected})"
-        return f"                {test}"
+        return f"                {self.holds(signature.result, f's.{call}', expected)}"
+
+    def equals(self, kind: Type, call: str, expected: str) -> str:
+        return f"{call}.equals({expected})" if kind.name in ("str", "list") else super().equals(kind, call, expected)
 
     def test_program(self, signature: Signature, checks: Sequence[str]) -> str:
         return (
