@@ -89,11 +89,12 @@ class DockerBackend:
         client = connect()
         self._limits = options.limits or Limits()
         self._runtime = wanted_runtime(options)
-        self._cores = int(client.info().get("NCPU") or 1)
+        daemon = client.info()
+        self._cores = int(daemon.get("NCPU") or 1)
         self._images = _images(client, languages, options.image)
-        if self._runtime and self._runtime not in client.info().get("Runtimes", {}):
+        if self._runtime and self._runtime not in (runtimes := daemon.get("Runtimes", {})):
             raise SandboxUnavailable(
-                f"the Docker daemon has no runtime {self._runtime!r}, only {', '.join(client.info()['Runtimes'])}: "
+                f"the Docker daemon has no runtime {self._runtime!r}, only {', '.join(runtimes)}: "
                 "add it to /etc/docker/daemon.json (docs/sandboxes.md, gVisor) and restart Docker"
             )
         _remove_orphans(client)

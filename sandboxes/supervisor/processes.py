@@ -514,7 +514,7 @@ class Process:
         Raises:
             OSError: There is none.
         """
-        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+        fields = _stat(f"/proc/{pid}")
         return cls(pid, sum(map(int, fields[11:15])) / _CLOCK_TICKS, int(fields[21]) * _PAGE_BYTES)
 
     def runs(self) -> bool:
@@ -522,9 +522,14 @@ class Process:
         with contextlib.suppress(OSError):
             for task in Path(f"/proc/{self.pid}/task").iterdir():
                 with contextlib.suppress(OSError):
-                    if (task / "stat").read_bytes().rpartition(b")")[2].split()[0] in (b"R", b"D"):
+                    if _stat(task)[0] in (b"R", b"D"):
                         return True
         return False
+
+
+def _stat(folder: str | os.PathLike[str]) -> list[bytes]:
+    """What /proc says of a process or thread behind its name, which may hold anything: its state, its parent, ..."""
+    return Path(folder, "stat").read_bytes().rpartition(b")")[2].split()
 
 
 def children(pid: int | None = None) -> list[int]:
@@ -555,8 +560,7 @@ def _parents() -> Iterator[tuple[int, int]]:
     for entry in os.scandir("/proc"):
         if entry.name.isdigit():
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                fields = Path(entry.path, "stat").read_bytes().rpartition(b")")[2].split()
-                yield int(entry.name), int(fields[1])
+                yield int(entry.name), int(_stat(entry)[1])
 
 
 def descendants(keep: frozenset[int]) -> Iterator[Process]:

@@ -298,6 +298,14 @@ def ends_open(candidate: str, not_code: re.Pattern[str]) -> bool:
     return not not_code.sub(" ", candidate + "\n\0").endswith("\0")
 
 
+def unproven_end(case: Case, outcome: Outcome, candidate: str, not_code: re.Pattern[str]) -> Verdict | None:
+    """The verdict of a program that ended well, but whose candidate takes its tests in (`ends_open`); else None."""
+    if outcome.exit_code != 0 or not case.tests or not ends_open(candidate, not_code):
+        return None
+    detail = "not proven: its last line reaches into the tests"
+    return case.verdict(Status.FAILED, outcome, reference=True, detail=detail)
+
+
 def how_it_ended(outcome: Outcome) -> str:
     """The end of a process in words."""
     if outcome.exit_code < 0:

@@ -35,13 +35,13 @@ from .base import (
     Strategy,
     build,
     compile_failure,
-    ends_open,
     finished,
     first_line,
     new_key,
     require,
     stamp,
     stopped,
+    unproven_end,
 )
 
 BATCH = 16
@@ -293,9 +293,8 @@ class Go(Strategy):
         outcome = self.execute_sealed(case, executable, *arguments)
         if verdict := stopped(case, outcome):
             return verdict
-        if outcome.exit_code == 0 and case.tests and ends_open(case.candidate, _NOT_CODE):
-            detail = "not proven: its last line reaches into the tests"
-            return case.verdict(Status.FAILED, outcome, reference=True, detail=detail)
+        if verdict := unproven_end(case, outcome, case.candidate, _NOT_CODE):
+            return verdict
         for pattern, why in _LOOKS:
             if found := re.search(pattern, case.candidate):
                 case.suspicious.append(why.format(*found.groups()))

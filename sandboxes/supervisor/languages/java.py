@@ -28,7 +28,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ..processes import Command, Process
-from ..protocol import Status, Verdict
+from ..protocol import Verdict
 from ..removal import remove
 from .base import (
     KEY_BYTES,
@@ -38,11 +38,11 @@ from .base import (
     Strategy,
     build,
     compile_failure,
-    ends_open,
     finished,
     first_line,
     new_key,
     stopped,
+    unproven_end,
 )
 
 _QUICK = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-Xshare:auto"]
@@ -216,9 +216,8 @@ class Java(Strategy):
         outcome = dataclasses.replace(outcome, stdout=before + after, evidence=found)
         if verdict := stopped(case, outcome):
             return verdict
-        if outcome.exit_code == 0 and case.tests and _ends_open(case.candidate):
-            detail = "not proven: its last line reaches into the tests"
-            return case.verdict(Status.FAILED, outcome, reference=True, detail=detail)
+        if verdict := unproven_end(case, outcome, _unescaped(case.candidate), _NOT_CODE):
+            return verdict
         self._look(case, classes)
         failed = re.search(rb'^Exception in thread "main" java\.lang\.AssertionError', outcome.stderr, re.MULTILINE)
         return finished(case, outcome, key, reference=outcome.exit_code == 0, failed_by_test=failed is not None)
@@ -348,8 +347,9 @@ def _ask(server: subprocess.Popen[bytes], source: bytes, seconds: float) -> dict
     return classes
 
 
-def _ends_open(candidate: str) -> bool:
-    return ends_open(_ESCAPE.sub(lambda found: chr(int(found[1], 16)), candidate), _NOT_CODE)
+def _unescaped(source: str) -> str:
+    """A source as javac reads it: escapes of characters come before everything else."""
+    return _ESCAPE.sub(lambda found: chr(int(found[1], 16)), source)
 
 
 def _write(case: Case, classes: Mapping[str, bytes]) -> bool:
