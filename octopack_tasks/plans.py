@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import enum
 import hashlib
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 from octopack_tasks.descriptions import Descriptions, Missing, join_descriptions, read_descriptions
 from octopack_tasks.errors import UserError
 from octopack_tasks.generation.protocol import Request, Sampling, Stop
-from octopack_tasks.problems import Problem, ProblemSet, dataset_name
+from octopack_tasks.problems import Problem, ProblemSet, dataset_name, whole_path
 from octopack_tasks.prompts import DEFAULT_FORMAT, ENCODER_FORMAT
 from octopack_tasks.tasks import Task, get_task
 
@@ -239,7 +238,7 @@ def settings(plan: Plan, works: Iterable[Work]) -> dict[str, Any]:
 
 def _fingerprint(path: str | None) -> str | None:
     # The prompts' hash covers the content; this is for people.
-    return None if path is None else os.path.abspath(Path(path).expanduser())  # noqa: PTH100 - links stay as named
+    return None if path is None else whole_path(path)
 
 
 def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any], path: str = "") -> Iterator[str]:

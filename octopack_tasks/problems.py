@@ -215,7 +215,12 @@ def lasting_dataset_name(dataset: str | os.PathLike[str] | None = None) -> str:
     name = dataset_name(dataset)
     folder = Path(name).expanduser()
     is_local = name != STARTER_PACK and folder.is_dir()
-    return os.path.abspath(folder) if is_local else name  # noqa: PTH100 - links stay as named
+    return whole_path(folder) if is_local else name
+
+
+def whole_path(path: str | os.PathLike[str]) -> str:
+    """A path that means the same in any working folder; links in it stay as named."""
+    return os.path.abspath(Path(path).expanduser())  # noqa: PTH100 - `resolve` would follow them
 
 
 def load_problems(language: str, dataset: str | os.PathLike[str] | None = None) -> ProblemSet:
