@@ -84,11 +84,15 @@ class Arena:
 
     program = staticmethod(hostile)
 
+    def require(self, language: str) -> None:
+        """Skip the test where the sandbox has no such language."""
+        if language not in self.sandbox.environment.toolchains:
+            pytest.skip(f"{self.backend} has no {language} here")
+
     def attack(self, language: str, body: str = "", declarations: str = "", limits: Limits = QUICK) -> Verdict:
         """Run an attack, then assert that nothing of it is left and that the worker still judges rightly."""
         program = hostile(language, body, declarations, limits)
-        if language not in self.sandbox.environment.toolchains:
-            pytest.skip(f"{self.backend} has no {language} here")
+        self.require(language)
         warm = language, *map(id, self.sandbox._pool._alive)
         if warm not in self._warm:
             # what a language keeps warm is there before the attack, so that nothing new may be there after it

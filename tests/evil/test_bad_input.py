@@ -27,8 +27,7 @@ CASES = [("python", source) for source in SOURCES] + [
 
 @pytest.mark.parametrize(("language", "source"), CASES)
 def test_odd_sources_get_a_verdict(arena, language, source):
-    if language not in arena.sandbox.environment.toolchains:
-        pytest.skip(f"{arena.backend} has no {language} here")
+    arena.require(language)
     verdicts = arena.sandbox.run([Program(language, SOURCES[source]), smoke_program(language)])
     assert verdicts[0].status is not Status.SANDBOX_ERROR
     assert verdicts[1].passed

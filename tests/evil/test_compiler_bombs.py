@@ -115,7 +115,6 @@ def test_compiled_programs_find_no_compiler_of_others(arena):
 
 
 def test_source_without_any_end_is_no_source(arena):
-    if "cpp" not in arena.sandbox.environment.toolchains:
-        pytest.skip(f"{arena.backend} has no cpp here")
+    arena.require("cpp")
     [verdict] = arena.sandbox.run([Program("cpp", "int x;" * 2_000_000, None, arena.program("cpp").limits)])
     assert not verdict.passed

@@ -69,8 +69,7 @@ func Add(a int, b int) int { return -1 }
 
 @pytest.mark.parametrize("more", ["", 'import _ "github.com/stretchr/testify/assert"'])
 def test_go_tests_assert_with_their_own_package(arena, more):
-    if "go" not in arena.sandbox.environment.toolchains:
-        pytest.skip(f"{arena.backend} has no go here")
+    arena.require("go")
     candidate = FAKE.replace('import "testing"', f'import "testing"\n{more}')
     tests = "func TestAdd(t *testing.T) {\n    assert := assert.New(t)\n    assert.Equal(3, Add(1, 2))\n}\n"
     [verdict] = arena.sandbox.run([Program("go", candidate + tests, len(candidate))])

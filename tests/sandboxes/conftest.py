@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from sandboxes import LANGUAGES, Program, Sandbox, Status, Verdict
+from sandboxes import LANGUAGES, Program, Sandbox, SandboxUnavailable, Status, Verdict
 from sandboxes.backends import Place
+from sandboxes.backends.docker import connect
 from sandboxes.errors import WorkerFault
 from sandboxes.workers import Hello, Worker
+
+if TYPE_CHECKING:
+    from docker import DockerClient
 
 
 class FakeWorker:
@@ -72,6 +77,17 @@ class FakeBackend:
                 raise WorkerFault("the fake daemon is away")
             self.workers.append(FakeWorker(self))
             return self.workers[-1]
+
+
+@pytest.fixture(scope="session")
+def docker_client() -> Iterator[DockerClient]:
+    """A connection to the Docker daemon; skips where none answers."""
+    try:
+        client = connect()
+    except SandboxUnavailable as error:
+        pytest.skip(str(error))
+    yield client
+    client.close()
 
 
 @pytest.fixture

@@ -11,21 +11,16 @@ import time
 import pytest
 
 from sandboxes import Program, SandboxUnavailable, open_sandbox
-from sandboxes.backends.docker import OWNER_LABEL, connect, image_name, owned_containers
+from sandboxes.backends.docker import OWNER_LABEL, image_name, owned_containers
 from sandboxes.smoke import smoke_program
 
 pytestmark = pytest.mark.docker
 
 
-@pytest.fixture(scope="module")
-def client():
-    try:
-        client = connect()
-    except SandboxUnavailable as error:
-        pytest.skip(str(error))
-    client.images.get(image_name("all"))
-    yield client
-    client.close()
+@pytest.fixture
+def client(docker_client):
+    docker_client.images.get(image_name("all"))
+    return docker_client
 
 
 def mine(client):

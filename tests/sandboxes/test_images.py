@@ -9,7 +9,6 @@ import tarfile
 import pytest
 
 from sandboxes import LANGUAGES, SandboxUnavailable
-from sandboxes.backends.docker import connect
 from sandboxes.images import (
     BASE_IMAGE,
     ROOT_DESCRIPTION,
@@ -21,16 +20,6 @@ from sandboxes.images import (
 from sandboxes.images import bootstrap_base as bootstrap
 from sandboxes.images import root_description as described
 from sandboxes.toolchains import toolchain
-
-
-@pytest.fixture(scope="module")
-def client():
-    try:
-        client = connect()
-    except SandboxUnavailable as error:
-        pytest.skip(str(error))
-    yield client
-    client.close()
 
 
 def test_the_context_has_the_dockerfile_and_the_supervisor():
@@ -78,19 +67,19 @@ def test_without_mmdebstrap_it_is_named(monkeypatch):
         bootstrap(None)  # type: ignore[arg-type]
 
 
-def test_a_failed_build_ends_with_the_build_s_own_words(client, monkeypatch):
+def test_a_failed_build_ends_with_the_build_s_own_words(docker_client, monkeypatch):
     broken = f"FROM {BASE_IMAGE}\nRUN echo the reason >&2; exit 3\n"
     monkeypatch.setattr("sandboxes.images.dockerfile", lambda kind: broken)
     said = []
     with pytest.raises(SandboxUnavailable, match=r"(?s)octopack-test:broken could not be built:.*the reason"):
-        build_image(client, "python", "octopack-test:broken", said.append)
+        build_image(docker_client, "python", "octopack-test:broken", said.append)
     assert any("the reason" in line for line in said)
 
 
 @pytest.mark.parametrize("name", ["root", "root.tar"])
-def test_an_export_says_which_image_it_was(client, tmp_path, name):
-    export_root(client, BASE_IMAGE, tmp_path / name)
-    digest = client.images.get(BASE_IMAGE).id
+def test_an_export_says_which_image_it_was(docker_client, tmp_path, name):
+    export_root(docker_client, BASE_IMAGE, tmp_path / name)
+    digest = docker_client.images.get(BASE_IMAGE).id
     if name == "root":
         assert described(tmp_path / name) == (BASE_IMAGE, digest)
         assert (tmp_path / name / "usr" / "bin" / "env").exists()
@@ -102,16 +91,16 @@ def test_an_export_says_which_image_it_was(client, tmp_path, name):
     assert [path.name for path in tmp_path.iterdir()] == [name], "nothing half-written is left"
 
 
-def test_an_export_overwrites_nothing(client, tmp_path):
+def test_an_export_overwrites_nothing(docker_client, tmp_path):
     (tmp_path / "mine").write_text("precious")
     with pytest.raises(ValueError, match="exists and is not an empty folder"):
-        export_root(client, BASE_IMAGE, tmp_path)
+        export_root(docker_client, BASE_IMAGE, tmp_path)
     assert (tmp_path / "mine").read_text() == "precious"
 
 
-def test_an_export_of_an_image_that_is_not_there(client, tmp_path):
+def test_an_export_of_an_image_that_is_not_there(docker_client, tmp_path):
     with pytest.raises(SandboxUnavailable, match="`octopack sandbox build` makes it"):
-        export_root(client, "octopack-absent:1", tmp_path / "root")
+        export_root(docker_client, "octopack-absent:1", tmp_path / "root")
     assert not list(tmp_path.iterdir())
 
 
