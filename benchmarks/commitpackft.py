@@ -27,7 +27,8 @@ from octopack_data.commitpackft.filters import Semantics, bump_survives
 from octopack_data.commitpackft.step import CommitPackFT
 from octopack_data.commitpackft.tokens import load_tokenizer
 from octopack_data.errors import DataError
-from octopack_data.pipeline import Batch, Job, Unit, run_units
+from octopack_data.executors import run_units
+from octopack_data.pipeline import Batch, Job, Unit
 from octopack_data.shards import iter_rows
 
 SEED = 0

@@ -30,7 +30,8 @@ from octopack_data.commitpack.git import Limits, Remote
 from octopack_data.commitpack.hosts import Pace
 from octopack_data.commitpack.scrape import ScrapeStep
 from octopack_data.commitpack.scraper import Scraper, Strategy, Target
-from octopack_data.pipeline import Job, discover_units, run_units
+from octopack_data.executors import run_units
+from octopack_data.pipeline import Job, discover_units
 from octopack_data.shards import iter_rows
 
 ENVIRONMENT = {

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"
 from chromium import Page, browser, opened_browser
 from synthetic_runs import edited, rambling, write_run
 
-from octopack_tasks.report.inputs import load_runs
+from octopack_tasks.report.loading import load_runs
 from octopack_tasks.report.viewer import write_viewer
 
 TASKS = [f"humanevalfixtests-{language}" for language in ("python", "js", "java", "go", "cpp", "rust")]

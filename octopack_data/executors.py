@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from octopack_data.errors import DataError
+from octopack_data.intake import no_report
 from octopack_data.pipeline import (
     STATE_FOLDER,
     BatchFunction,
@@ -22,7 +23,6 @@ from octopack_data.pipeline import (
     Unit,
     pending,
     run_unit,
-    run_units,
     summarise,
     take_share,
 )
@@ -66,8 +66,28 @@ def _work(unit: Unit) -> None:
     run_unit(_job, unit, _function, _reports.put)
 
 
-def run_in_processes(job: Job, units: Sequence[Unit], workers: int, report: Callable[[Progress], None]) -> None:
-    """Make `units` in `workers` processes; the first failure ends the run and leaves finished units in place.
+def run_units(
+    job: Job, units: Sequence[Unit], workers: int = 1, report: Callable[[Progress], None] = no_report
+) -> None:
+    """Make the given units, in this process or in `workers` others, whether or not they are there already.
+
+    The first failure ends the run and leaves finished units in place.
+
+    Raises:
+        DataError: a unit failed, or a worker died (usually: killed for memory).
+    """
+    if not units:
+        return
+    if min(workers, len(units)) <= 1:
+        function = job.step.start()
+        for unit in units:
+            run_unit(job, unit, function, report)
+        return
+    _run_in_processes(job, units, workers, report)
+
+
+def _run_in_processes(job: Job, units: Sequence[Unit], workers: int, report: Callable[[Progress], None]) -> None:
+    """The same, in others.
 
     Raises:
         DataError: a unit failed, or a worker died (usually: killed for memory).

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from octopack_data.errors import DataError
-from octopack_data.executors import Cluster, Executor, submit
+from octopack_data.executors import Cluster, Executor, run_units, submit
 from octopack_data.pipeline import (
     Job,
     Judgement,
@@ -31,7 +31,6 @@ from octopack_data.pipeline import (
     find_row,
     parse_share,
     pending,
-    run_units,
     summarise,
     take_share,
 )

@@ -61,7 +61,6 @@ __all__ = [
     "pending",
     "read_batches",
     "run_unit",
-    "run_units",
     "summarise",
     "take_share",
 ]
@@ -426,22 +425,6 @@ def summarise(job: Job, units: Sequence[Unit]) -> Summary:
         for folder in (job.output, state / "units"):
             remove_leftovers(folder)
     return Summary(len(units), missing, total, tuple(examples))
-
-
-def run_units(
-    job: Job, units: Sequence[Unit], workers: int = 1, report: Callable[[Progress], None] = no_report
-) -> None:
-    """Make the given units, in this process or in `workers` others, whether or not they are there already."""
-    if not units:
-        return
-    if min(workers, len(units)) <= 1:
-        function = job.step.start()
-        for unit in units:
-            run_unit(job, unit, function, report)
-        return
-    from octopack_data.executors import run_in_processes
-
-    run_in_processes(job, units, workers, report)
 
 
 def cpu_count() -> int:

@@ -369,7 +369,7 @@ def score(
     ):
         if recordings:
             import_recordings(run, recordings, dataset, sys.argv)
-        elif dataset is not None and _is_typed(context, "dataset"):
+        elif dataset is not None and is_typed(context, "dataset"):
             relocate(run, dataset)
         works = load(run)
         if not any(work.task.is_executed for work in works):
@@ -385,7 +385,7 @@ def score(
     _print_results(results, run.folder if is_run or out else None, as_json=as_json)
 
 
-def _is_typed(context: typer.Context, option: str) -> bool:
+def is_typed(context: typer.Context, option: str) -> bool:
     """Whether an option stands on the command line; otherwise its value may come from the environment."""
     source = context.get_parameter_source(option)
     return source is not None and source.name == "COMMANDLINE"

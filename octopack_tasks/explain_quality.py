@@ -166,6 +166,7 @@ def register(application: typer.Typer) -> None:
 
 
 def show_quality(
+    context: typer.Context,
     path: Annotated[
         Path, typer.Argument(metavar="RUN", help="A run, lm-eval's samples, or the reference's generations file.")
     ],
@@ -198,8 +199,18 @@ def show_quality(
     from rich.console import Console
     from rich.progress import track
 
+    from octopack_tasks.commands import is_typed
+    from octopack_tasks.runs import Run
+
     load_metrics(synonyms=synonyms)  # what is missing is said before anything is read
-    described = list(_described(path.expanduser(), languages, dataset))
+    for name in languages or ():
+        get_language(name)
+    run = Run(path.expanduser())
+    if run.exists:
+        # What the environment says is for commands without a run: this one knows its problems.
+        described = list(_described_in_run(run, languages, dataset if is_typed(context, "dataset") else None))
+    else:
+        described = list(_described(path.expanduser(), languages, dataset))
     found = [
         explain_quality(problems, descriptions, synonyms=synonyms)
         for problems, descriptions in track(described, "languages", console=Console(stderr=True), transient=True)
@@ -213,15 +224,8 @@ def show_quality(
 def _described(
     path: Path, languages: Sequence[str] | None, dataset: str | None
 ) -> Iterator[tuple[ProblemSet, Descriptions]]:
-    from octopack_tasks.runs import Run
     from octopack_tasks.tasks import get_task
 
-    for name in languages or ():
-        get_language(name)
-    run = Run(path)
-    if run.exists:
-        yield from _described_in_run(run, languages, dataset)
-        return
     for language in languages or _languages_named(path):
         problems = get_task(f"humanevalexplaindescribe-{language}").load(dataset)
         yield problems, read_descriptions(path, problems)

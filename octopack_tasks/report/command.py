@@ -56,7 +56,7 @@ def report(
         octopack report --with all --with ablations --out paper
     """
     from octopack_tasks.errors import UserError
-    from octopack_tasks.report.inputs import load_runs
+    from octopack_tasks.report.loading import load_runs
     from octopack_tasks.report.published import find_published
 
     beside = find_published(published or ())

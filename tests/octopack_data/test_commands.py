@@ -15,8 +15,8 @@ from typer.testing import CliRunner, Result
 
 from octopack_data import cli
 from octopack_data.errors import DataError
-from octopack_data.executors import Cluster, Executor, run_in_processes, submit
-from octopack_data.pipeline import Job, Progress, discover_units, run_units, summarise
+from octopack_data.executors import Cluster, Executor, run_units, submit
+from octopack_data.pipeline import Job, Progress, discover_units, summarise
 from octopack_data.redaction import Redaction
 from octopack_data.shards import iter_rows
 from octopack_data.sources import units_of
@@ -252,11 +252,11 @@ def test_failures_in_workers_reach_the_user(tmp_path: Path, kind: str) -> None:
     code = (
         "import sys; from pathlib import Path\n"
         "from worker_step import Step\n"
-        "from octopack_data.executors import run_in_processes\n"
+        "from octopack_data.executors import run_units\n"
         "from octopack_data.pipeline import Job, discover_units\n"
         "if __name__ == '__main__':\n"
         "    job = Job(Step(), Path('out'))\n"
-        "    run_in_processes(job, discover_units([Path('in')]), 2, lambda p: None)\n"
+        "    run_units(job, discover_units([Path('in')]), 2, lambda p: None)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -280,7 +280,7 @@ def test_workers_give_the_same_bytes(tmp_path: Path) -> None:
     here, there = Job(Redaction(), tmp_path / "one"), Job(Redaction(), tmp_path / "two")
     run_units(here, units)
     reports: list[Progress] = []
-    run_in_processes(there, units, 2, reports.append)
+    run_units(there, units, 2, reports.append)
     assert sum(progress.rows for progress in reports) == 1500
     for job in (here, there):
         summarise(job, units)

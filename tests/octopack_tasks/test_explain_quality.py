@@ -122,6 +122,17 @@ def test_a_run_a_generations_file_and_samples_of_lm_eval_give_the_same(tmp_path:
     assert "Python" in run(str(tmp_path / "run"))
 
 
+def test_a_run_knows_its_problems_whatever_the_environment_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = {problem.task_id: ["It counts."] for problem in PROBLEMS}
+    evaluate(TASK, texts, dataset="starter", out=tmp_path / "run")
+    monkeypatch.setenv("OCTOPACK_DATASET", str(tmp_path / "nowhere"))
+    assert json.loads(run(str(tmp_path / "run"), "--json"))["languages"][0]["descriptions"] == 10
+    with pytest.raises(UserError, match="nowhere"):
+        run(str(tmp_path / "run"), "--dataset", str(tmp_path / "nowhere"))
+
+
 def test_bad_input_is_named(tmp_path: Path) -> None:
     unnamed = tmp_path / "answers.json"
     unnamed.write_text("[]")

@@ -16,7 +16,8 @@ import yaml
 from octopack_data.commitpack.publish import connect, dataset_card, push_folder, read_folder
 from octopack_data.commitpack.shard import PUBLISHED_COLUMNS, ShardStep, units_by_language
 from octopack_data.errors import DataError
-from octopack_data.pipeline import Job, run_units, summarise
+from octopack_data.executors import run_units
+from octopack_data.pipeline import Job, summarise
 
 
 @pytest.fixture

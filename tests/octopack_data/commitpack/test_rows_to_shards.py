@@ -28,7 +28,8 @@ from octopack_data.commitpack.licenses import LicensesStep, license_of, load_lic
 from octopack_data.commitpack.opt_out import OptOutStep, Policy, keep_as_scripts, keep_strictly, load_logins
 from octopack_data.commitpack.shard import PUBLISHED_COLUMNS, Cutter, ShardStep, units_by_language
 from octopack_data.errors import DataError
-from octopack_data.pipeline import Batch, Job, Outcome, Step, discover_units, run_units, summarise
+from octopack_data.executors import run_units
+from octopack_data.pipeline import Batch, Job, Outcome, Step, discover_units, summarise
 from octopack_data.shards import ShardFormat, iter_rows
 
 Row = dict[str, Any]

@@ -11,7 +11,8 @@ from synthetic_runs import write_run
 
 from octopack_tasks.errors import UserError
 from octopack_tasks.problems import load_problems
-from octopack_tasks.report.inputs import MIXED_NOTE, Origin, ReportRun, Score, Settings, load_runs, parameters_in
+from octopack_tasks.report.inputs import Origin, ReportRun, Score, Settings, parameters_in
+from octopack_tasks.report.loading import MIXED_NOTE, load_runs
 from octopack_tasks.results import outcomes_of
 from octopack_tasks.runs import Run
 

@@ -17,7 +17,7 @@ from octopack_tasks.languages import LANGUAGES
 from octopack_tasks.problems import Problem, load_problems
 from octopack_tasks.readings import PAPER
 from octopack_tasks.report import viewer
-from octopack_tasks.report.inputs import load_runs
+from octopack_tasks.report.loading import load_runs
 from octopack_tasks.report.published import find_published
 from octopack_tasks.results import outcome_of
 from octopack_tasks.runs import Judgement, Run
