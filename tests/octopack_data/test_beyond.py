@@ -19,9 +19,10 @@ from octopack_data.commitpackft.filters import Semantics
 from octopack_data.commitpackft.step import CommitPackFT
 from octopack_data.decontamination import Benchmark, Decontamination, load_benchmark
 from octopack_data.errors import DataError
+from octopack_data.executors import run_units
 from octopack_data.look import diff_lines, html_page, print_sample, take_sample
 from octopack_data.near_duplicates import DropDuplicates, MinHashConfig, find_duplicates
-from octopack_data.pipeline import Batch, Job, discover_units, run_units, summarise
+from octopack_data.pipeline import Batch, Job, discover_units, summarise
 from octopack_data.redaction import Redaction, redact
 from octopack_data.shards import iter_rows
 from octopack_data.statistics import (

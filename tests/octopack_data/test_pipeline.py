@@ -19,6 +19,7 @@ from commit_rows import DropLong, commit, write_rows
 
 from octopack_data import pipeline
 from octopack_data.errors import DataError
+from octopack_data.executors import run_units
 from octopack_data.pipeline import (
     Batch,
     BatchFunction,
@@ -31,7 +32,6 @@ from octopack_data.pipeline import (
     is_done,
     parse_share,
     pending,
-    run_units,
     summarise,
     take_share,
 )
@@ -382,7 +382,8 @@ def test_memory_does_not_grow_with_the_input(tmp_path: Path) -> None:
 _PEAK = """
 from pathlib import Path
 from octopack_data.commitpackft.step import CommitPackFT
-from octopack_data.pipeline import Job, discover_units, run_units
+from octopack_data.executors import run_units
+from octopack_data.pipeline import Job, discover_units
 run_units(Job(CommitPackFT(None), Path({output!r})), discover_units([Path({path!r})]))
 print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """

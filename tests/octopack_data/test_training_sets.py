@@ -13,6 +13,7 @@ from commit_rows import commit, write_rows
 
 from octopack_data import mix, xp3x
 from octopack_data.errors import DataError
+from octopack_data.executors import run_units
 from octopack_data.formats import (
     CommitLayout,
     Formats,
@@ -24,7 +25,7 @@ from octopack_data.formats import (
     required_columns,
 )
 from octopack_data.oasst import Oasst, is_unwanted, matched_phrases, message_texts, reply_language, unwanted_phrases
-from octopack_data.pipeline import Batch, Job, Outcome, discover_units, run_units, summarise
+from octopack_data.pipeline import Batch, Job, Outcome, discover_units, summarise
 from octopack_data.self_instruct import SelfInstructFilter, languages_named
 from octopack_data.self_instruct import build as build_self_instruct
 from octopack_data.shards import iter_rows

@@ -26,7 +26,8 @@ from octopack_data.commitpack.hosts import Pace
 from octopack_data.commitpack.journal import Journal
 from octopack_data.commitpack.scrape import ScrapeStep
 from octopack_data.errors import DataError
-from octopack_data.pipeline import Job, discover_units, pending, run_units, summarise
+from octopack_data.executors import run_units
+from octopack_data.pipeline import Job, discover_units, pending, summarise
 
 Row = dict[str, Any]
 
