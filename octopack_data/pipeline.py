@@ -14,11 +14,11 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import orjson
 
@@ -187,38 +187,83 @@ def check_output(job: Job, units: Sequence[Unit]) -> None:
 # --------------------------------------------------------------------------------------------------- running a unit
 
 
+def _lock(path: Path) -> IO[str] | None:
+    """Return a lock file, held until it is closed, or None while another process holds it.
+
+    Raises:
+        OSError: the file system has no locks.
+    """
+    import fcntl
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        file = path.open("w")
+    except FileNotFoundError:
+        return None  # `_remove_leftovers` has just taken the folder away
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Whoever held it may have removed it: then this is the lock of a file that nobody else will find.
+        if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+            return file
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    except OSError:
+        file.close()
+        raise
+    file.close()
+    return None
+
+
 @contextmanager
 def _unit_lock(job: Job, unit: Unit) -> Iterator[Path]:
     """Give a fresh temporary folder that no other run works in; what an interrupted run left there is removed."""
-    import fcntl
-
     name = _record_path(job, unit).stem
-    folder = job.output / STATE_FOLDER / "tmp" / name
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    lock = folder.with_suffix(".lock").open("w")
-    try:
+    state = job.output / STATE_FOLDER
+    folder = state / "tmp" / name
+    with ExitStack() as stack:
         deadline = time.monotonic() + _LOCK_PATIENCE_S
         while True:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError as error:
-                # A worker of a killed run needs a moment to notice that it is alone.
-                if time.monotonic() > deadline:
-                    raise DataError(
-                        f"shard {unit.name!r}: another run is writing it to {job.output}; wait for it, or stop it"
-                    ) from error
-                time.sleep(0.1)
+                held = _lock(state / "locks" / name)
             except OSError:
                 break  # a file system without locks: the job array's own shares keep runs apart
+            if held is not None:
+                stack.enter_context(held)
+                break
+            # A worker of a killed run needs a moment to notice that it is alone.
+            if time.monotonic() > deadline:
+                raise DataError(
+                    f"shard {unit.name!r}: another run is writing it to {job.output}; wait for it, or stop it"
+                )
+            time.sleep(0.1)
         shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
+        folder.mkdir(parents=True)
         try:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-    finally:
-        lock.close()
+
+
+def _remove_leftovers(job: Job) -> None:
+    """Remove what killed runs left of the work on units; what a run still works in stays."""
+    state = job.output / STATE_FOLDER
+    parts = [state / name for name in ("tmp", "work", "locks")]
+    for name in {path.name for part in parts if part.is_dir() for path in part.iterdir()}:
+        try:
+            held = _lock(state / "locks" / name)
+        except OSError:
+            return  # without locks nobody knows what is in use
+        if held is None:
+            continue
+        with held:
+            for part in parts[:2]:
+                shutil.rmtree(part / name, ignore_errors=True)
+            (state / "locks" / name).unlink()
+    for part in parts:
+        with suppress(OSError):  # not empty, or not there
+            part.rmdir()
+    for folder in (job.output, state / "units"):
+        remove_leftovers(folder)
 
 
 def _limited(lines: list[bytes | LongLine], left: int | None) -> list[bytes | LongLine]:
@@ -233,10 +278,10 @@ def _check_conservation(job: Job, batch: Batch, outcome: Outcome) -> None:
         )
 
 
-def run_unit(
-    job: Job, unit: Unit, function: BatchFunction, report: Callable[[Progress], None] = no_report
-) -> Statistics:
+def run_unit(job: Job, unit: Unit, function: BatchFunction, report: Callable[[Progress], None] = no_report) -> None:
     """Make one output shard: read, apply the step, write under temporary names, rename, write the record.
+
+    Where another run made it while this one waited for it, nothing is done.
 
     Args:
         job: step and output folder.
@@ -249,14 +294,15 @@ def run_unit(
     """
     try:
         with _unit_lock(job, unit) as temporary:
-            return _run_unit(job, unit, function, report, temporary)
+            if not is_done(job, unit):
+                _run_unit(job, unit, function, report, temporary)
     except OSError as error:
         raise explain_os_error(error, job.output) from error
 
 
 def _run_unit(
     job: Job, unit: Unit, function: BatchFunction, report: Callable[[Progress], None], temporary: Path
-) -> Statistics:
+) -> None:
     statistics = Statistics()
     intake = Intake(unit, job.step.columns, job.step.row_types, statistics)
     folder, _, stem = unit.name.rpartition("/")
@@ -309,7 +355,6 @@ def _run_unit(
     }
     write_atomically(_record_path(job, unit), orjson.dumps(record, option=orjson.OPT_INDENT_2))
     shutil.rmtree(work, ignore_errors=True)
-    return statistics
 
 
 def _take_in(
@@ -419,11 +464,7 @@ def summarise(job: Job, units: Sequence[Unit]) -> Summary:
         option = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
         write_atomically(job.output / "manifest.json", orjson.dumps(manifest, option=option))
         write_atomically(job.output / "statistics.json", orjson.dumps(statistics, option=option))
-        state = job.output / STATE_FOLDER
-        for name in ("tmp", "work"):  # of runs that were killed between the last rename and their end
-            shutil.rmtree(state / name, ignore_errors=True)
-        for folder in (job.output, state / "units"):
-            remove_leftovers(folder)
+        _remove_leftovers(job)
     return Summary(len(units), missing, total, tuple(examples))
 
 

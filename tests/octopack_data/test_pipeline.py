@@ -305,6 +305,50 @@ def test_two_runs_do_not_write_the_same_shard(source: Path, tmp_path: Path, monk
         run_units(job, [unit])
 
 
+def test_shards_named_alike_up_to_a_dot_are_written_side_by_side(tmp_path: Path) -> None:
+    for number in range(2):
+        write_rows(tmp_path / "in" / f"part.{number}.jsonl", ROWS)
+    job = Job(DropLong(), tmp_path / "out")
+    first, second = discover_units([tmp_path / "in"])
+    with pipeline._unit_lock(job, first):
+        run_units(job, [second])
+    assert is_done(job, second)
+
+
+def test_what_another_run_made_meanwhile_is_not_made_again(source: Path, tmp_path: Path) -> None:
+    units = discover_units([source])
+    missing = pending(Job(DropLong(), tmp_path / "out"), units)
+    run(Job(DropLong(), tmp_path / "out"), units)
+
+    class Late(DropLong):
+        def start(self) -> BatchFunction:
+            return lambda batch: pytest.fail("made twice")
+
+    run_units(Job(Late(), tmp_path / "out"), missing)
+
+
+def test_a_run_that_ends_leaves_the_work_of_another_alone(source: Path, tmp_path: Path) -> None:
+    units = discover_units([source])
+    run(Job(DropLong(), tmp_path / "out"), units)
+    for unit in units:
+        unit.inputs[0].write_bytes(unit.inputs[0].read_bytes() * 2)
+
+    class Disturbed(DropLong):
+        def start(self) -> BatchFunction:
+            function = super().start()
+
+            def disturbed(batch: Batch) -> Outcome:
+                summarise(Job(DropLong(), tmp_path / "out"), units)  # as another share of a job array does at its end
+                return function(batch)
+
+            return disturbed
+
+    run(Job(Disturbed(), tmp_path / "out"), units)
+    run(Job(DropLong(), tmp_path / "expected"), units)
+    assert tree(tmp_path / "out") == tree(tmp_path / "expected")
+    assert not [path for path in (tmp_path / "out" / ".octopack").iterdir() if path.name != "units"]
+
+
 def test_a_record_that_is_no_record_is_made_again(source: Path, tmp_path: Path) -> None:
     job = Job(DropLong(), tmp_path / "out")
     units = discover_units([source])
