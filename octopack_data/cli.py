@@ -37,7 +37,7 @@ def register(app: typer.Typer) -> None:
 def _print(text: str) -> None:
     from rich.console import Console
 
-    Console().print(text, highlight=False, markup=False, soft_wrap=True)
+    Console().print(opt.printable(text), highlight=False, markup=False, soft_wrap=True)
 
 
 def _print_counts(title: str, counts: Mapping[str, int]) -> None:
@@ -80,7 +80,7 @@ def oasst(
     with opt.user_errors():
         summary = opt.run_step(Oasst(only_code=only_code), units_of(inputs), run)
         if summary:
-            languages = summary.statistics.tallies["languages of the answers"]
+            languages = summary.statistics.tallies.get("languages of the answers", {})
             _print_counts("code in the answers", dict(sorted(languages.items(), key=lambda item: -item[1])))
 
 
@@ -295,7 +295,7 @@ def decontaminate(
         step = Decontamination(load_benchmark(benchmark or None, ngram))
         summary = opt.run_step(step, units_of(inputs), replace(run, keep_dropped=True))
         if summary:
-            hits = summary.statistics.tallies["benchmark hits"]
+            hits = summary.statistics.tallies.get("benchmark hits", {})
             shown = sorted(hits.items(), key=lambda item: (-item[1], item[0]))[:40]
             _print_counts(f"benchmark hits ({len(hits)} different)", dict(shown))
 
@@ -318,7 +318,7 @@ def redact(
     with opt.user_errors():
         summary = opt.run_step(Redaction(), units_of(inputs), run)
         if summary:
-            _print_counts("replaced", summary.statistics.tallies["redacted"])
+            _print_counts("replaced", summary.statistics.tallies.get("redacted", {}))
 
 
 def sample(

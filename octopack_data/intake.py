@@ -16,6 +16,8 @@ from octopack_data.steps import Batch, Statistics, Unit
 _BROKEN_EXAMPLES = 20
 """Broken lines that a record describes; all are counted and kept."""
 
+_NESTED = frozenset({dict, list})
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -34,6 +36,10 @@ def fault_of(row: object, columns: Sequence[str], row_types: tuple[type, ...] = 
     """Say what a parsed row lacks to be handed to a step, or return None."""
     if type(row) not in row_types:
         return f"a row must be a JSON object, this is a {type(row).__name__}"
+    try:
+        orjson.dumps([row])
+    except TypeError:
+        return "nested too deeply to be written again"
     if not isinstance(row, dict):
         return None
     for column in columns:
@@ -71,6 +77,8 @@ class Intake:
                 for column in self.columns:
                     if type(row[column]) is not str:
                         raise TypeError
+                if type(row) is list or not _NESTED.isdisjoint(map(type, row.values())):
+                    orjson.dumps([row])  # reading goes deeper than writing does
         except (orjson.JSONDecodeError, KeyError, TypeError):
             raw, rows = self._sift(lines, path)
         else:

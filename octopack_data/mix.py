@@ -97,7 +97,10 @@ def load_recipe(name: str) -> Recipe:
     shipped = files("octopack_data") / "recipes"
     path = Path(name)
     if path.is_file():
-        text, folder = path.read_text(encoding="utf-8"), path.resolve().parent
+        try:
+            text, folder = path.read_text(encoding="utf-8"), path.resolve().parent
+        except UnicodeDecodeError as error:
+            raise DataError(f"{name}: not UTF-8 text ({error.reason} at byte {error.start})") from error
     elif (shipped / f"{name}.yaml").is_file():
         text, folder = (shipped / f"{name}.yaml").read_text(encoding="utf-8"), Path.cwd()
     else:
@@ -115,13 +118,16 @@ def load_recipe(name: str) -> Recipe:
         raise DataError(f"{where}: the source name {twice[0]!r} is there twice")
     if not sources:
         raise DataError(f"{where}: no sources")
-    columns = tuple(data.get("columns", ("prompt", "completion")))
-    if len(columns) != 2 or not all(isinstance(column, str) for column in columns) or columns[0] == columns[1]:
-        raise DataError(f"{where}: `columns` must be two different names")
+    columns = data.get("columns", ["prompt", "completion"])
+    are_names = isinstance(columns, list) and all(isinstance(column, str) for column in columns)
+    if not are_names or len(columns) != 2 or columns[0] == columns[1]:
+        raise DataError(f"{where}: `columns` must be a list of two different names, this is {columns!r}")
     for key, kind in (("seed", int), ("shuffle", bool), ("test_rows", int)):
         if key in data and not (isinstance(data[key], kind) and (kind is bool or not isinstance(data[key], bool))):
             raise DataError(f"{where}: `{key}` must be of kind {kind.__name__}, this is {data[key]!r}")
-    return Recipe(**{**data, "sources": sources, "columns": columns, "folder": folder})
+    if data.get("test_rows", 0) < 0:
+        raise DataError(f"{where}: `test_rows` must be a number of rows, this is {data['test_rows']}")
+    return Recipe(**{**data, "sources": sources, "columns": tuple(columns), "folder": folder})
 
 
 def _checked(
@@ -145,6 +151,8 @@ def _source(data: object, where: str) -> Source:
     rows = item.get("rows")
     if rows is not None and not (type(rows) is int and rows >= 0):
         raise DataError(f"{where}: `rows` must be a number of rows, this is {rows!r}")
+    if not isinstance(item.get("license", ""), str):
+        raise DataError(f"{where}: `license` must be text, this is {item['license']!r}")
     pick = None
     if item.get("pick") is not None:
         chosen = _checked(item["pick"], f"{where}, pick", Pick, required={"list": str})

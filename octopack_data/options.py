@@ -116,20 +116,25 @@ def user_errors() -> Iterator[None]:
     try:
         yield
     except (DataError, UserError) as error:
-        Console(stderr=True).print(f"[bold red]error:[/] {plain(str(error))}", soft_wrap=True, highlight=False)
+        _print_error(str(error))
         raise typer.Exit(error.exit_code) from None
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("octopack"):
             raise
-        Console(stderr=True).print(
-            f"[bold red]error:[/] this needs the package {error.name}; install it with: pip install 'octopack\\[data]'",
-            soft_wrap=True,
-            highlight=False,
-        )
+        _print_error(f"this needs the package {error.name}; install it with: pip install 'octopack[data]'")
+        raise typer.Exit(2) from None
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # of a file that the user named
+        _print_error(f"{error.filename}: {error.strerror}" if error.filename else str(error))
         raise typer.Exit(2) from None
     except KeyboardInterrupt:
         Console(stderr=True).print("interrupted; finished shards are kept, run the same command again to continue")
         raise typer.Exit(130) from None
+
+
+def _print_error(text: str) -> None:
+    Console(stderr=True).print(f"[bold red]error:[/] {plain(text)}", soft_wrap=True, highlight=False)
 
 
 def printable(text: str) -> str:
@@ -261,7 +266,7 @@ def _print_plan(job: Job, units: Sequence[Unit], mine: Sequence[Unit], missing: 
 
 def _print_explanation(step: Step, units: Sequence[Unit], row_id: str) -> None:
     unit, row = find_row(units, step.row_id, row_id)
-    Console().print(f"{row_id} in {unit.name}", highlight=False, markup=False)
+    Console().print(plain(f"{row_id} in {unit.name}"), highlight=False)
     table = Table()
     for name in ("rule", "", "decided on"):
         table.add_column(name)

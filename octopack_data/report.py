@@ -129,8 +129,8 @@ def _numbers(path: Path) -> dict[str, int]:
     """The numbers of a list by language: `124 ags-script` as `du -sc` prints it, or `data/ags-script: 31`."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise DataError(f"{path}: cannot read it ({error.strerror})") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot read it ({error})") from error
     numbers = {}
     for place, line in enumerate(lines, start=1):
         match = re.fullmatch(r"\s*(?:(\d+)\s+(\S+)|(\S+?):?\s+(\d+))\s*", line)

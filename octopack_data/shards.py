@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import platform
 import zlib
@@ -100,12 +101,27 @@ class Fingerprint:
 
 
 def fingerprint_of(path: Path) -> Fingerprint:
-    """Read `path` whole and return its fingerprint."""
+    """Read `path` whole and return its fingerprint.
+
+    Raises:
+        DataError: the file is missing or cannot be read.
+    """
     fingerprint = Fingerprint()
-    with path.open("rb") as file:
+    with _reading(path), path.open("rb") as file:
         while data := file.read(BATCH_BYTES):
             fingerprint.update(data)
     return fingerprint
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Name the file that the operating system does not let us read."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +246,7 @@ def read_lines(
     """
     fingerprint = fingerprint or Fingerprint()
     kind = shard_format(path)
-    try:
+    with _reading(path):
         if kind is ShardFormat.PARQUET:
             for lines in _parquet_lines(path, fingerprint):
                 yield from _cut(lines, batch_bytes)
@@ -241,8 +257,6 @@ def read_lines(
             chunks = _decompressed(chunks, start, path, batch_bytes)
         for lines in _line_batches(chunks):
             yield from _cut(lines, batch_bytes)
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file") from error
 
 
 def _cut(lines: list[bytes | LongLine], batch_bytes: int) -> Iterator[list[bytes | LongLine]]:
@@ -271,9 +285,37 @@ def _parquet_lines(path: Path, fingerprint: Fingerprint) -> Iterator[list[bytes 
             for batch in file.iter_batches(batch_size=PARQUET_ROWS):
                 rows += len(batch)
                 fingerprint.passed = fingerprint.size * rows // file.metadata.num_rows
-                yield [orjson.dumps(row, default=str) for row in batch.to_pylist()]
-    except pa.ArrowException as error:
-        raise DataError(f"{path}: not a readable parquet file ({error}); fetch it again") from error
+                yield [_json_line(row) for row in _parquet_rows(batch)]
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{path}: not a readable parquet file ({reason}); fetch it again") from error
+
+
+def _parquet_rows(batch: Any) -> list[dict[str, Any]]:
+    """Return the rows of an Arrow batch; text that is not UTF-8, which Arrow does not look for, stays bytes."""
+    import pyarrow as pa
+
+    try:
+        rows: list[dict[str, Any]] = batch.to_pylist()
+    except UnicodeDecodeError:
+        bytes_of = {pa.string(): pa.binary(), pa.large_string(): pa.large_binary()}
+        schema = pa.schema([pa.field(field.name, bytes_of.get(field.type, field.type)) for field in batch.schema])
+        rows = batch.cast(schema).to_pylist()
+    return rows
+
+
+def _json_line(row: dict[str, Any]) -> bytes:
+    """Return a row as JSON; one with bytes that are no text keeps them, and is then no valid JSON to its reader."""
+    try:
+        return orjson.dumps(row, default=_plain_value)
+    except TypeError:
+        text = json.dumps(row, default=lambda value: _plain_value(value, "surrogateescape"), ensure_ascii=False)
+        return text.encode("utf-8", "surrogateescape")
+
+
+def _plain_value(value: object, errors: str = "strict") -> str:
+    """Return what JSON has no form for as text: binary columns hold it too, dates and decimals are spelled out."""
+    return value.decode("utf-8", errors) if isinstance(value, bytes) else str(value)
 
 
 # ---------------------------------------------------------------------------------------------------------- writing

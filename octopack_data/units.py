@@ -16,7 +16,7 @@ def discover_units(inputs: Sequence[Path]) -> list[Unit]:
     Names starting with "." or "_" (state, broken lines, dropped rows) are passed over inside folders.
 
     Raises:
-        DataError: a path does not exist, a folder holds no shard, or two shards would get the same name.
+        DataError: a path does not exist, a folder holds no shard, a name is not text, or two shards would get the same.
     """
     found: dict[str, Unit] = {}
     for path in inputs:
@@ -34,6 +34,8 @@ def discover_units(inputs: Sequence[Path]) -> list[Unit]:
                 raise DataError(f"{file}: unknown kind of file; shards are *.jsonl, *.jsonl.gz, *.jsonl.zst, *.parquet")
             relative = file.relative_to(path) if file != path else Path(file.name)
             name = relative.as_posix().removesuffix(suffix)
+            if not _is_text(name):
+                raise DataError(f"{file}: the name is not UTF-8 text; rename the file")
             if name in found and found[name].inputs != (file,):
                 raise DataError(
                     f"{found[name].inputs[0]} and {file} would both become the shard {name!r}; "
@@ -46,6 +48,11 @@ def discover_units(inputs: Sequence[Path]) -> list[Unit]:
 def _is_shard(file: Path) -> bool:
     # In a folder, *.json is a manifest or the like; a file of rows with that name can be given by itself.
     return shard_suffix(file) is not None and not file.name.lower().endswith((".json", ".json.gz", ".json.zst"))
+
+
+def _is_text(name: str) -> bool:
+    # Python reads the other bytes of a file's name as lone surrogates, which no JSON can hold.
+    return not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def _hidden(file: Path, root: Path) -> bool:

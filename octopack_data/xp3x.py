@@ -77,14 +77,16 @@ def draw(files: Mapping[str, int], paths: list[Path], seed: int) -> list[dict[st
     rows are the reference's for the same files.
 
     Raises:
-        DataError: a file has fewer rows than are to be drawn from it.
+        DataError: a file has fewer rows than are to be drawn from it, or a row lacks the text that is rewritten.
     """
     generator = random.Random(seed)
     drawn: list[dict[str, Any]] = []
     for (name, count), path in zip(files.items(), paths, strict=True):
         rows = list(iter_rows(path))
         if "mbpp" in name:
-            for row in rows:
+            for number, row in enumerate(rows, start=1):
+                if not isinstance(row.get("inputs"), str):
+                    raise DataError(f"{path}, row {number}: no text column 'inputs' (columns: {', '.join(row)})")
                 for old, new in REWRITES:
                     row["inputs"] = row["inputs"].replace(old, new)
         if len(rows) < count:

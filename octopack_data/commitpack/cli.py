@@ -165,7 +165,7 @@ def _metadata_in_bigquery(
     engine.run(report=lambda line: console.print(line, highlight=False, soft_wrap=True))
     if export:
         engine.export(export)
-        console.print(f"written to {export}", highlight=False, soft_wrap=True)
+        console.print(f"written to {opt.plain(export)}", highlight=False, soft_wrap=True)
 
 
 def _metadata_in_duckdb(
@@ -200,14 +200,14 @@ def _metadata_in_duckdb(
     if explain:
         reason = engine.explain(sources, explain)
         why = "kept" if reason is None else f"dropped by {reason} ({words[reason]})"
-        console.print(f"{explain}: {why}", highlight=False, soft_wrap=True)
+        console.print(f"{opt.plain(explain)}: {why}", highlight=False, soft_wrap=True)
         return
     if dry_run:
         for name in ("languages", "licenses", "commits"):
             size = sum(file.stat().st_size for file in sources.files(name))
             console.print(f"{name:<10} {len(sources.files(name))} file(s), {size / 1e6:,.1f} MB", highlight=False)
         console.print(f"stages     {', '.join(stage.title for stage in STAGES)}", highlight=False)
-        console.print(f"output     {output}", highlight=False, soft_wrap=True)
+        console.print(f"output     {opt.plain(str(output))}", highlight=False, soft_wrap=True)
         return
     with console.status("starting") as status:
         result = engine.run(
@@ -222,9 +222,10 @@ def _metadata_in_duckdb(
     Console().print(table)
     for reason, count in (result.reasons or {}).items():
         console.print(f"{count:>12,}  {words.get(reason, reason)}", highlight=False, soft_wrap=True)
+    place = opt.plain(str(output))
     if result.broken:
-        console.print(f"{result.broken:,} broken line(s) kept aside in {output / '_broken'}", soft_wrap=True)
-    console.print(f"{result.stages[-1].rows:,} commits in {len(result.shards)} shard(s) in {output}", soft_wrap=True)
+        console.print(f"{result.broken:,} broken line(s) kept aside in {place}/_broken", soft_wrap=True)
+    console.print(f"{result.stages[-1].rows:,} commits in {len(result.shards)} shard(s) in {place}", soft_wrap=True)
 
 
 @commitpack_app.command()
@@ -253,7 +254,7 @@ def group(
         console = Console(stderr=True)
         with console.status("sorting by repository"):
             shards = group_by_repository(files, output, rows_per_shard=rows_per_shard, memory=memory, threads=threads)
-        console.print(f"{len(shards)} shard(s) in {output}", soft_wrap=True)
+        console.print(f"{len(shards)} shard(s) in {opt.plain(str(output))}", soft_wrap=True)
 
 
 @commitpack_app.command()
@@ -502,7 +503,7 @@ def publish(
         if dry_run or not push:
             for language in found.languages:
                 for file in language.files:
-                    console.print(f"{file.size:>14,}  data/{file.path}", highlight=False)
+                    console.print(f"{file.size:>14,}  data/{opt.plain(file.path)}", highlight=False)
             console.print(f"{found.size:>14,}  bytes, {found.rows:,} rows, and this README.md:\n", highlight=False)
             Console().print(dataset_card(found, push or "ORG/NAME"), markup=False, highlight=False, soft_wrap=True)
             return
@@ -511,6 +512,6 @@ def publish(
             push,
             connect(token_variable),
             private=private,
-            report=lambda line: console.print(line, highlight=False),
+            report=lambda line: console.print(opt.plain(line), highlight=False),
         )
-        console.print(f"{uploaded} file(s) uploaded to {push}", highlight=False)
+        console.print(f"{uploaded} file(s) uploaded to {opt.plain(push)}", highlight=False)

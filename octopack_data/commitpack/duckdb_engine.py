@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -48,7 +47,7 @@ ROWS_PER_SHARD = 50_000
 _STAGES_FOLDER = "_stages"
 _BROKEN_FOLDER = "_broken"
 _JSON_TYPES = {
-    "languages": {"repo_name": "VARCHAR", "language": "STRUCT(name VARCHAR, bytes BIGINT)[]"},
+    "languages": {"repo_name": "VARCHAR", "language": "STRUCT(name VARCHAR)[]"},
     "licenses": {"repo_name": "VARCHAR", "license": "VARCHAR"},
     "commits": {
         "commit": "VARCHAR",
@@ -242,8 +241,11 @@ def group_by_repository(
     """Sort metadata rows by repository into shards, so that scraping fetches a repository once and not once a shard.
 
     Raises:
-        DataError: files of two kinds, a missing column, or the disk is full.
+        DataError: files of two kinds, input in the output folder, a missing column, or the disk is full.
     """
+    for file in files:
+        if file.resolve().is_relative_to(output.resolve()):
+            raise DataError(f"{output}: the input {file} lies in the output folder; choose another --output")
     with _connect(memory, threads) as connection:
         reader = _reader(files, dict.fromkeys(METADATA_COLUMNS, "VARCHAR"))
         _check_columns(connection, reader, METADATA_COLUMNS, files)
@@ -326,8 +328,7 @@ def _check_sources(connection: duckdb.DuckDBPyConnection, sources: Sources) -> N
     """Refuse tables without the columns that the queries read, before anything is written."""
     for table, columns in SOURCE_TABLES.items():
         files = sources.files(table)
-        with suppress(orjson.JSONDecodeError):  # a broken first line is put aside later
-            _check_columns(connection, _reader(files, _JSON_TYPES[table]), columns, files)
+        _check_columns(connection, _reader(files, _JSON_TYPES[table]), columns, files)
 
 
 def _check_columns(
@@ -339,10 +340,18 @@ def _check_columns(
         except _engine_errors() as error:
             raise DataError(f"{files[0]}: not readable parquet ({str(error).splitlines()[0]})") from error
     else:
+        # An export has empty files among the others.
+        first = next((file for file in files if any(map(any, read_lines(file, batch_bytes=1 << 16)))), None)
+        if first is None:
+            return
+        files = (first,)
         present = []
-        for lines in read_lines(files[0], batch_bytes=1 << 16):
+        for lines in read_lines(first, batch_bytes=1 << 16):
             rows = (orjson.loads(line) for line in lines if isinstance(line, bytes) and line.startswith(b"{"))
-            present = list(next(rows, {}))
+            try:
+                present = list(next(rows, {}))
+            except orjson.JSONDecodeError:
+                return  # a broken first line is found, and put aside or told of, when all are read
             break
     missing = [column for column in columns if column not in present]
     if missing:

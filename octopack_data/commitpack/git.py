@@ -442,18 +442,20 @@ _SIGNS: tuple[tuple[Failure, str], ...] = (
     (Failure.SERVER_ERROR, "hung up|rpc failed|ssl|gnutls|tls"),
     (Failure.DAMAGED, "index-pack|unpack-objects|bad pack"),
 )
+_OF_THE_SERVER = ("remote:", "fatal: git upload-pack:")
 _MISSING = re.compile(r"(?:not our ref|unadvertised object|remote ref|want) ([0-9a-f]{40})")
 
 
 def classify(code: int, stderr: str) -> GitError:
     """Return the error that git's exit status and words stand for.
 
-    Lines that the server sent (`remote: ...`) are passed over: they may say anything.
+    Lines that the server sent (`remote: ...`) are passed over: they may say anything. So are those of the process that
+    serves a local repository, which come in between at any moment.
 
     Raises:
         DataError: the fault is this machine's full disk, and no commit's.
     """
-    own = " ".join(line for line in re.split(r"[\r\n]+", stderr) if line and not line.startswith("remote:"))
+    own = " ".join(line for line in re.split(r"[\r\n]+", stderr) if line and not line.startswith(_OF_THE_SERVER))
     words = re.sub(r"'[^']*'", "''", own)  # a repository may be named after any error
     if re.search(r"no space left|disk quota", words, re.IGNORECASE):
         raise DataError("the disk is full; free some space and run the same command again: it continues where it was")

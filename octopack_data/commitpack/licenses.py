@@ -84,22 +84,29 @@ class LicensesStep(Step):
         def attach(batch: Batch) -> Outcome:
             outcome = Outcome(tallies={"licenses": Counter()})
             for position, (line, row) in enumerate(zip(batch.lines, batch.rows, strict=True)):
-                known = row.get("license")
-                found = license_of(row["repos"], licenses) if licenses is not None else known or UNKNOWN
-                outcome.tallies["licenses"][str(found)] += 1
+                found = self._find(row, licenses)
+                outcome.tallies["licenses"][found] += 1
                 if found == UNKNOWN and not self.keep_unknown:
                     outcome.dropped.append((position, "license_unknown"))
                 elif found != UNKNOWN and found not in allowed:
                     outcome.dropped.append((position, "license_not_allowed"))
                 else:
-                    outcome.kept.append(line if found == known else with_field(line, row, "license", found))
+                    known = row.get("license") == found
+                    outcome.kept.append(line if known else with_field(line, row, "license", found))
             return outcome
 
         return attach
 
+    @staticmethod
+    def _find(row: dict[str, Any], licenses: Mapping[str, str] | None) -> str:
+        if licenses is not None:
+            return license_of(row["repos"], licenses)
+        known = row.get("license")
+        return known if known and isinstance(known, str) else UNKNOWN
+
     def explain(self, row: dict[str, Any]) -> list[Judgement]:
         """Say which licence was found."""
         licenses = load_licenses(self.table) if self.table else None
-        found = license_of(row["repos"], licenses) if licenses is not None else row.get("license") or UNKNOWN
+        found = self._find(row, licenses)
         passed = self.keep_unknown if found == UNKNOWN else found in self.allowed
         return [Judgement("license", passed, f"{found} (of {row['repos']})")]

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import orjson
 
-from octopack_data.commitpack.languages import directory_name
+from octopack_data.commitpack.languages import UNKNOWN, directory_name
 from octopack_data.commitpackft.filters import COLUMNS, Edit, Recipe, Semantics, recipe
 from octopack_data.commitpackft.judge import Judge
 from octopack_data.commitpackft.models import MODELS, Model
@@ -171,6 +171,9 @@ class CommitPackFT(Step):
 
 
 def _safe_folder(lang: str) -> str:
-    """Return the folder of a language; `lang` is text from a file and must not lead out of the output folder."""
-    folder = "".join("-" if c in "/\\\0" else c for c in directory_name(lang)).lstrip("._")
-    return folder or "unknown"
+    """Return the folder of a language.
+
+    `lang` is text from a file: it must not lead out of the output folder, nor be longer than a name can be (255 bytes).
+    """
+    folder = "".join(c if c.isprintable() and c not in "./\\" else "-" for c in directory_name(lang[:60]))
+    return folder.lstrip("_") or UNKNOWN

@@ -296,10 +296,10 @@ def load_tokenizer(name: str) -> str:
         if name.endswith(".json") or name.startswith((".", "/", "~")) or name.count("/") > 1:
             raise DataError(f"--tokenizer {name}: no such file or folder")
         path = _from_hub(name)
-    text = path.read_text(encoding="utf-8")
     try:
         from tokenizers import Tokenizer
 
+        text = path.read_text(encoding="utf-8")
         Tokenizer.from_str(text)
     except ImportError as error:
         raise DataError("counting tokens needs the tokenizers package: pip install 'octopack[data]'") from error

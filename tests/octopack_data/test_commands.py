@@ -77,7 +77,8 @@ def test_commitpackft_by_language_and_model(app: typer.Typer, shards: Path, tmp_
 
 
 def test_languages_cannot_lead_out_of_the_folder(app: typer.Typer, tmp_path: Path) -> None:
-    write_rows(tmp_path / "x.jsonl", [commit(1, lang="../../evil"), commit(2, lang="/etc"), commit(3, lang="..")])
+    langs = ("../../evil", "/etc", "..", "manifest.json", "a\nb", "\N{LATIN CAPITAL LETTER I WITH DOT ABOVE}" * 400)
+    write_rows(tmp_path / "x.jsonl", [commit(number, lang=lang) for number, lang in enumerate(langs)])
     done = invoke(
         app,
         "commitpackft",
@@ -90,8 +91,33 @@ def test_languages_cannot_lead_out_of_the_folder(app: typer.Typer, tmp_path: Pat
     )
     assert done.exit_code == 0, done.output
     written = [path for path in tmp_path.rglob("x.jsonl") if path != tmp_path / "x.jsonl"]
-    assert len(written) == 3
+    assert len(written) == len(langs)
     assert all(path.is_relative_to(tmp_path / "deep" / "out") for path in written)
+    assert all(path.parent.name.isprintable() for path in written)
+
+
+@pytest.mark.parametrize(
+    "command", [("oasst",), ("redact",), ("decontaminate", "--benchmark", "starter"), ("statistics",), ("dedup",)]
+)
+def test_a_shard_without_rows_is_no_fault(app: typer.Typer, tmp_path: Path, command: tuple[str, ...]) -> None:
+    (tmp_path / "none.jsonl").touch()
+    done = invoke(app, *command, tmp_path / "none.jsonl", "-o", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+
+
+def test_a_file_that_cannot_be_read_is_one_line(app: typer.Typer, shards: Path, tmp_path: Path) -> None:
+    (tmp_path / "latin.yaml").write_bytes(b"name: caf\xe9")
+    (tmp_path / "folder.jsonl").mkdir()
+    base = ("commitpackft", shards, "-o", tmp_path / "out", "--tokenizer")
+    for arguments, message in (
+        (("mix", tmp_path / "latin.yaml", "-o", tmp_path / "out"), "latin.yaml: not UTF-8 text"),
+        ((*base, tmp_path / "latin.yaml"), "latin.yaml is not a tokenizer file"),
+        ((*base, "none", "--starts", tmp_path / "folder.jsonl"), "folder.jsonl: Is a directory"),
+    ):
+        done = invoke(app, *arguments)
+        assert done.exit_code == 2, done.output
+        assert message in " ".join(done.output.split())
+    assert not (tmp_path / "out").exists()
 
 
 def test_rows_cannot_steer_the_terminal(app: typer.Typer, tmp_path: Path) -> None:

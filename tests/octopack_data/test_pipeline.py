@@ -98,6 +98,17 @@ def test_broken_lines_are_counted_and_kept_aside(tmp_path: Path) -> None:
     assert errors[5] == "column 'text' must be text, here it is int"
 
 
+def test_a_row_too_deep_to_be_written_is_kept_aside(tmp_path: Path) -> None:
+    deep = b'{"id":"d","text":"xxxxx","extra":' + b"[" * 300 + b"]" * 300 + b"}"
+    shallow = b'{"id":"s","text":"xxxxx","extra":[[[1]]]}'
+    (tmp_path / "in.jsonl").write_bytes(b"\n".join([shallow, deep, shallow]))
+    job = Job(DropLong(), tmp_path / "out", keep_dropped=True)
+    summary = run(job, discover_units([tmp_path / "in.jsonl"]))
+    assert (summary.statistics.dropped["too long"], summary.statistics.broken) == (2, 1)
+    assert (tmp_path / "out" / "_broken" / "in.jsonl").read_bytes() == deep + b"\n"
+    assert summary.broken_examples[0]["error"] == "nested too deeply to be written again"
+
+
 def test_the_wrong_file_is_refused_at_its_first_line(tmp_path: Path) -> None:
     write_rows(tmp_path / "in.jsonl", [{"prompt": "a"}] * 3)
     job = Job(DropLong(), tmp_path / "out")
@@ -227,6 +238,9 @@ def test_inputs_that_are_none(tmp_path: Path) -> None:
     write_rows(tmp_path / "a" / "_dropped" / "y.jsonl", ROWS)
     (tmp_path / "a" / "manifest.json").write_text("{}", encoding="utf-8")
     assert [unit.name for unit in discover_units([tmp_path / "a"])] == ["x"]
+    write_rows(tmp_path / "c" / os.fsdecode(b"caf\xe9.jsonl"), ROWS)
+    with pytest.raises(DataError, match="the name is not UTF-8 text; rename the file"):
+        discover_units([tmp_path / "c"])
 
 
 def test_a_row_is_found_by_its_id(source: Path) -> None:

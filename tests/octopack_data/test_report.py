@@ -149,6 +149,9 @@ def test_lists_that_do_not_fit_are_refused(tmp_path: Path, kilobytes: str, count
     lists(tmp_path / "lists", kilobytes, counts)
     with pytest.raises(DataError, match=message):
         read_corpora(tmp_path / "lists", None)
+    (tmp_path / "lists" / "kilobytes.txt").write_bytes(b"10 caf\xe9\n")
+    with pytest.raises(DataError, match=r"kilobytes\.txt: cannot read it"):
+        read_corpora(tmp_path / "lists", None)
 
 
 @pytest.mark.parametrize("content", ["[]", "{", '{"languages": 3}', '{"languages": [{"language": "a"}]}'])

@@ -7,6 +7,8 @@ import gzip
 import os
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import zstandard
 
@@ -197,6 +199,31 @@ def test_parquet_keeps_empty_columns_as_text(tmp_path: Path) -> None:
     writer.write([b'{"a":"late"}'])
     writer.close()
     assert [row["a"] for row in iter_rows(path)] == [None] * 1000 + ["late"]
+
+
+def test_parquet_text_may_be_stored_as_bytes(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": pa.array([b"caf\xc3\xa9", None]), "n": [1, 2]}), tmp_path / "rows.parquet")
+    assert all_lines(tmp_path / "rows.parquet") == ['{"text":"café","n":1}'.encode(), b'{"text":null,"n":2}']
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.binary()])
+def test_parquet_bytes_that_are_no_text_are_not_lost(tmp_path: Path, kind: pa.DataType) -> None:
+    large = pa.types.is_large_string(kind)
+    stored = pa.array([b"good", b"caf\xe9"], pa.large_binary() if large else pa.binary())
+    texts = pa.Array.from_buffers(kind, 2, stored.buffers())  # nobody looks whether it is UTF-8
+    pq.write_table(pa.table({"text": texts}), tmp_path / "rows.parquet")
+    good, bad = all_lines(tmp_path / "rows.parquet")
+    assert good == b'{"text":"good"}'
+    assert bad == b'{"text": "caf\xe9"}'  # no JSON to the engine, which puts it aside as it is
+
+
+def test_a_damaged_parquet_page_names_its_file(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": ["x" * 100] * 50}), tmp_path / "rows.parquet", use_dictionary=False)
+    data = bytearray((tmp_path / "rows.parquet").read_bytes())
+    data[4:40] = bytes(36)
+    (tmp_path / "rows.parquet").write_bytes(data)
+    with pytest.raises(DataError, match=r"rows\.parquet: not a readable parquet file .*; fetch it again"):
+        all_lines(tmp_path / "rows.parquet")
 
 
 def test_rows_of_a_small_file(tmp_path: Path) -> None:

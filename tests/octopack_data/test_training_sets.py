@@ -154,6 +154,9 @@ def test_draw_errors(tmp_path: Path) -> None:
     (tmp_path / "counts.json").write_text('{"files": {"a": "b"}, "seed": 1}', encoding="utf-8")
     with pytest.raises(DataError, match="expected"):
         xp3x.read_counts(tmp_path / "counts.json")
+    path = write_rows(tmp_path / "mbpp.jsonl", [{"inputs": "q"}, {"targets": "t"}])
+    with pytest.raises(DataError, match=r"row 2: no text column 'inputs' \(columns: targets\)"):
+        xp3x.draw({"mbpp.jsonl": 1}, [path], 0)
 
 
 # ------------------------------------------------------------------------------------------------------------ formats
@@ -332,6 +335,10 @@ def test_a_draw_does_not_depend_on_the_shards(recipe_file: Path, tmp_path: Path)
         (("layout: instruction", "layout: prompt-completion"), "does not fit the layout 'prompt-completion'"),
         (("inputs: [ft]", "inputs: [nowhere]"), "no such file or folder"),
         (("sources:", "sources: ["), "not YAML"),
+        (("test_rows: 2", "test_rows: -2"), "`test_rows` must be a number of rows"),
+        (("license: apache-2.0", "license: [mit]"), "`license` must be text"),
+        (("seed: 3", "columns: 3"), "`columns` must be a list of two different names"),
+        (("seed: 3", "columns: [a, b, a]"), "`columns` must be a list of two different names"),
     ],
 )
 def test_recipe_errors(recipe_file: Path, tmp_path: Path, change: tuple[str, str], message: str) -> None:

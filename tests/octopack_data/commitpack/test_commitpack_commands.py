@@ -73,6 +73,13 @@ def test_metadata(tables: list[object], tmp_path: Path) -> None:
     assert "kept" in call("metadata", *tables, "--explain", f"{0:040x}").output
 
 
+def test_a_folder_named_like_markup_is_printed_as_it_is(tables: list[object], tmp_path: Path) -> None:
+    result = call("metadata", *tables[:-1], tmp_path / "meta[/bold]")
+    assert result.exit_code == 0, result.output
+    assert "meta[/bold]" in result.output
+    assert "sorted[/bold]" in call("group", tmp_path / "meta[/bold]", "-o", tmp_path / "sorted[/bold]").output
+
+
 def test_metadata_says_what_it_would_do(tables: list[object], tmp_path: Path) -> None:
     result = call("metadata", *tables, "--dry-run")
     assert result.exit_code == 0

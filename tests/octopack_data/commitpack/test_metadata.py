@@ -315,6 +315,23 @@ def test_broken_lines_are_kept_aside(tmp_path: Path) -> None:
     assert {row["commit"] for row in stage_rows(tmp_path / "out", 5)} == {"good", "fine"}
 
 
+def test_empty_files_and_odd_sizes_of_languages_are_no_fault(tmp_path: Path) -> None:
+    sources = tables(tmp_path / "in", [commit("good")])
+    (tmp_path / "in" / "0.jsonl").touch()
+    write_rows(sources.languages[0], [{"repo_name": "ok/py", "language": [{"name": "Python", "bytes": "many"}]}])
+    with_empty = Sources(sources.languages, sources.licenses, (tmp_path / "in" / "0.jsonl", *sources.commits))
+    DuckDBEngine(tmp_path / "out", default_rules()).run(with_empty)
+    assert {row["commit"] for row in stage_rows(tmp_path / "out", 5)} == {"good"}
+
+
+def test_grouping_refuses_what_it_would_overwrite_or_cannot_read(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="lies in the output folder"):
+        group_by_repository([tmp_path / "out" / "commitpackmeta-00001.parquet"], tmp_path / "out")
+    (tmp_path / "cut.jsonl").write_text('{"commit": "cut sh\n')
+    with pytest.raises(DataError, match="Malformed JSON"):
+        group_by_repository([tmp_path / "cut.jsonl"], tmp_path / "out")
+
+
 def test_missing_columns_and_files_are_named(tmp_path: Path) -> None:
     sources = tables(tmp_path / "in", [commit("good")])
     write_rows(sources.licenses[0], [{"repo_name": "ok/py", "licence": "mit"}])

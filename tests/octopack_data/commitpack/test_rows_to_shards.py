@@ -140,6 +140,14 @@ def test_without_a_table_the_rows_own_licence_counts() -> None:
     assert outcome.dropped == [(1, "license_not_allowed"), (2, "license_unknown")]
 
 
+def test_a_licence_that_is_no_text_is_unknown() -> None:
+    rows = [{"repos": "a/x", "license": odd} for odd in (["mit"], {"key": "mit"}, 7, None, "")]
+    outcome = apply(LicensesStep(None, ("mit",)), rows)
+    assert outcome.dropped == [(place, "license_unknown") for place in range(5)]
+    kept = apply(LicensesStep(None, ("mit",), keep_unknown=True), rows).kept
+    assert [json.loads(line)["license"] for line in kept] == ["unknown"] * 5
+
+
 def test_a_wrong_table_of_licences(tmp_path: Path) -> None:
     path = tmp_path / "table.jsonl"
     path.write_text('{"repos": "a/x", "license": "mit"}\n{"repos": "a/x", "licence": "mit"}\n')

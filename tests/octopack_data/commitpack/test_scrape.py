@@ -570,6 +570,11 @@ def test_gits_words(words: str, reason: Failure) -> None:
     assert classify(128, words).reason is reason
 
 
+def test_what_a_serving_process_says_in_between_does_not_change_gits_words() -> None:
+    own, others = "fatal: remote error: upload-pack: not our ref 1", "fatal: git upload-pack: not our ref 1"
+    assert classify(128, f"{own}\n{others}").detail == classify(128, f"{others}\n{own}").detail == own
+
+
 def test_parsing_commits_and_trees() -> None:
     tree, parent = "a" * 40, "b" * 40
     message = f"\n\ntree {'c' * 40}\nparent {'d' * 40}\n"
