@@ -34,7 +34,7 @@ from octopack_data.shards import (
     open_writer,
     read_lines,
     remove_leftovers,
-    sync_folder,
+    sync,
     write_atomically,
 )
 from octopack_data.steps import Batch, BatchFunction, Judgement, Outcome, Statistics, Step, Unit
@@ -400,9 +400,11 @@ def _publish(job: Job, unit: Unit, results: Path, statistics: Statistics) -> lis
         target = job.output / relative
         fingerprint = fingerprint_of(source)
         target.parent.mkdir(parents=True, exist_ok=True)
+        sync(source)
         source.replace(target)
-        sync_folder(target.parent)
         outputs.append({"path": relative.as_posix(), "size": fingerprint.size, "xxh3": fingerprint.hexdigest()})
+    for folder in {(job.output / str(output["path"])).parent for output in outputs}:
+        sync(folder)
     for old in earlier["outputs"] if earlier else []:
         if old["path"] not in {output["path"] for output in outputs}:
             (job.output / old["path"]).unlink(missing_ok=True)

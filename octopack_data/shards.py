@@ -335,9 +335,9 @@ def explain_os_error(error: OSError, path: Path) -> DataError:
     return DataError(f"{path}: {error.strerror or error}")
 
 
-def sync_folder(folder: Path) -> None:
-    """Make renames in `folder` durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Bring to disk what was written to a file, or renamed in a folder."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
@@ -375,7 +375,7 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
-        sync_folder(path.parent)
+        sync(path.parent)
     except OSError as error:
         raise explain_os_error(error, path) from error
 
@@ -393,7 +393,7 @@ class RowWriter(Protocol):
         """Append rows, given as JSON lines without line ends."""
 
     def close(self) -> None:
-        """Finish the file and bring it to disk."""
+        """Finish the file, which may still be on its way to the disk."""
 
 
 class _JsonLines:
@@ -420,8 +420,6 @@ class _JsonLines:
         try:
             if self._stream is not self._file:
                 self._stream.close()
-            self._file.flush()
-            os.fsync(self._file.fileno())
         finally:
             self._file.close()
 
@@ -471,11 +469,6 @@ class _Parquet:
             self._write_group(self._rows)
         self._rows = []
         self._writer.close()
-        descriptor = os.open(self._path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def open_writer(path: Path, kind: ShardFormat) -> RowWriter:

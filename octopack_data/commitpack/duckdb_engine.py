@@ -34,7 +34,7 @@ from octopack_data.shards import (
     read_lines,
     shard_format,
     shard_suffix,
-    sync_folder,
+    sync,
     write_atomically,
 )
 
@@ -474,7 +474,7 @@ def _write_sorted(
         path.replace(final)
         fingerprint = fingerprint_of(final)
         shards.append({"path": path.name, "rows": rows, "size": fingerprint.size, "xxh3": fingerprint.hexdigest()})
-    sync_folder(output)
+    sync(output)
     option = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
     write_atomically(manifest, orjson.dumps({"key": key, "shards": shards}, option=option))
     return tuple(output / path.name for path, _ in written)
