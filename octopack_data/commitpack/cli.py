@@ -272,7 +272,8 @@ def scrape(
     ] = "",
     connections: Annotated[int, typer.Option(help="Requests under way at a time, in each process.", min=1)] = 8,
     requests_per_second: Annotated[
-        float, typer.Option(help="Requests that may start in a second, over all processes here; 0: no limit.", min=0)
+        float,
+        typer.Option(help="Requests that may start in a second, over all processes here; 0: no limit.", min=0),
     ] = 0.0,
     attempts: Annotated[int, typer.Option(help="Tries of a request whose failure may pass.", min=1)] = 5,
     backoff: Annotated[float, typer.Option(help="Seconds before the second try; doubled each time.", min=0)] = 2.0,
@@ -288,12 +289,15 @@ def scrape(
     decoding: Annotated[
         DecodingName, typer.Option(help="Record files that are not UTF-8 as failures, or leave bytes out.")
     ] = DecodingName.STRICT,
-    follow_renames: Annotated[bool, typer.Option(help="Follow a renamed repository on the same host.")] = True,
+    no_follow_renames: Annotated[
+        bool, typer.Option("--no-follow-renames", help="Do not follow a renamed repository on the same host.")
+    ] = False,
     max_repositories: Annotated[int, typer.Option(help="Repositories of a row that are tried, in order.", min=1)] = 12,
     commits_per_fetch: Annotated[int, typer.Option(help="Most commits in one request.", min=1, max=2000)] = 256,
-    prefilters: Annotated[
-        bool, typer.Option(help="First drop unlisted extensions, 'Update <file>' and noise messages.")
-    ] = True,
+    no_prefilters: Annotated[
+        bool,
+        typer.Option("--no-prefilters", help="Keep unlisted extensions, 'Update <file>' and noise messages."),
+    ] = False,
     retry: Annotated[
         bool, typer.Option("--retry", help="The input is an earlier _dropped/; try passing failures again.")
     ] = False,
@@ -336,10 +340,10 @@ def scrape(
             pace=Pace(requests_per_second / processes, connections, attempts, backoff),
             strategy=Strategy(strategy.value),
             decoding=Decoding(decoding.value),
-            follow_renames=follow_renames,
+            follow_renames=not no_follow_renames,
             max_repositories=max_repositories,
             group=commits_per_fetch,
-            prefilters=prefilters,
+            prefilters=not no_prefilters,
             retry=retry,
             limit=run.limit,
         )

@@ -59,6 +59,13 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
     assert f"octopack data commitpack {command}" in " ".join(result.output.split())
 
 
+def test_the_options_of_scrape_are_readable_on_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    text = call("scrape", "--help").output
+    for name in ("--allow-protocol", "--token-variable", "--max-transfer-bytes", "--no-follow-renames"):
+        assert name in text
+
+
 def test_metadata(tables: list[object], tmp_path: Path) -> None:
     result = call("metadata", *tables, "--reasons")
     assert result.exit_code == 0, result.output
