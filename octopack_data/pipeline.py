@@ -18,7 +18,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import orjson
 
@@ -31,6 +31,7 @@ from octopack_data.shards import (
     ShardFormat,
     explain_os_error,
     fingerprint_of,
+    lock,
     open_writer,
     read_lines,
     remove_leftovers,
@@ -187,33 +188,6 @@ def check_output(job: Job, units: Sequence[Unit]) -> None:
 # --------------------------------------------------------------------------------------------------- running a unit
 
 
-def _lock(path: Path) -> IO[str] | None:
-    """Return a lock file, held until it is closed, or None while another process holds it.
-
-    Raises:
-        OSError: the file system has no locks.
-    """
-    import fcntl
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        file = path.open("w")
-    except FileNotFoundError:
-        return None  # `_remove_leftovers` has just taken the folder away
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Whoever held it may have removed it: then this is the lock of a file that nobody else will find.
-        if os.path.samestat(os.fstat(file.fileno()), path.stat()):
-            return file
-    except (BlockingIOError, FileNotFoundError):
-        pass
-    except OSError:
-        file.close()
-        raise
-    file.close()
-    return None
-
-
 @contextmanager
 def _unit_lock(job: Job, unit: Unit) -> Iterator[Path]:
     """Give a fresh temporary folder that no other run works in; what an interrupted run left there is removed."""
@@ -224,7 +198,7 @@ def _unit_lock(job: Job, unit: Unit) -> Iterator[Path]:
         deadline = time.monotonic() + _LOCK_PATIENCE_S
         while True:
             try:
-                held = _lock(state / "locks" / name)
+                held = lock(state / "locks" / name)
             except OSError:
                 break  # a file system without locks: the job array's own shares keep runs apart
             if held is not None:
@@ -250,7 +224,7 @@ def _remove_leftovers(job: Job) -> None:
     parts = [state / name for name in ("tmp", "work", "locks")]
     for name in {path.name for part in parts if part.is_dir() for path in part.iterdir()}:
         try:
-            held = _lock(state / "locks" / name)
+            held = lock(state / "locks" / name)
         except OSError:
             return  # without locks nobody knows what is in use
         if held is None:

@@ -344,6 +344,33 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def lock(path: Path) -> IO[str] | None:
+    """Return a lock file, held until it is closed, or None while another process holds it.
+
+    Raises:
+        OSError: the file system has no locks.
+    """
+    import fcntl
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        file = path.open("w")
+    except FileNotFoundError:
+        return None  # a run that ended has just taken the folder away
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Whoever held it may have removed it: then this is the lock of a file that nobody else will find.
+        if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+            return file
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    except OSError:
+        file.close()
+        raise
+    file.close()
+    return None
+
+
 _HOST = platform.node().replace("/", "-") or "host"
 
 

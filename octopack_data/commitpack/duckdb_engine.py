@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -31,6 +32,7 @@ from octopack_data.shards import (
     atomic_file,
     explain_os_error,
     fingerprint_of,
+    lock,
     read_lines,
     shard_format,
     shard_suffix,
@@ -149,8 +151,9 @@ class DuckDBEngine:
             DataError: a table is missing, damaged or lacks a column, or the disk is full.
         """
         stages = self.output / _STAGES_FOLDER
-        with _connect(self.memory, self.threads) as connection:
+        with ExitStack() as held, _connect(self.memory, self.threads) as connection:
             _check_sources(connection, sources)
+            held.enter_context(_alone_in(stages))
             _spill_to(connection, stages)
             hashes = {}
             broken = 0
@@ -246,9 +249,10 @@ def group_by_repository(
     for file in files:
         if file.resolve().is_relative_to(output.resolve()):
             raise DataError(f"{output}: the input {file} lies in the output folder; choose another --output")
-    with _connect(memory, threads) as connection:
+    with ExitStack() as held, _connect(memory, threads) as connection:
         reader = _reader(files, dict.fromkeys(METADATA_COLUMNS, "VARCHAR"))
         _check_columns(connection, reader, METADATA_COLUMNS, files)
+        held.enter_context(_alone_in(output / _STAGES_FOLDER))
         _spill_to(connection, output / _STAGES_FOLDER)
         connection.execute(f"CREATE VIEW metadata AS SELECT * FROM {reader}")
         key = _content_hash(files, output / _STAGES_FOLDER / "inputs.json")
@@ -276,6 +280,28 @@ def _connect(memory: str, threads: int) -> duckdb.DuckDBPyConnection:
     except duckdb.Error as error:
         raise DataError(f"--memory {memory}: not a size DuckDB understands; write it like 8GB") from error
     return connection
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Keep another run out, which would write the same temporary files.
+
+    Raises:
+        DataError: there is one.
+    """
+    path = folder / "lock"
+    try:
+        held = lock(path)
+    except OSError:  # no locks on this file system, or a fault that the first write tells better
+        yield
+        return
+    if held is None:
+        raise DataError(f"{folder.parent}: another run is at work there; wait for it, or stop it")
+    with held:
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
 
 
 def _spill_to(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:

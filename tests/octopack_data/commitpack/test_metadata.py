@@ -26,6 +26,7 @@ from octopack_data.commitpack.metadata import (  # noqa: E402
     why_query,
 )
 from octopack_data.errors import DataError  # noqa: E402
+from octopack_data.shards import lock  # noqa: E402
 
 Row = dict[str, Any]
 
@@ -322,6 +323,17 @@ def test_empty_files_and_odd_sizes_of_languages_are_no_fault(tmp_path: Path) -> 
     with_empty = Sources(sources.languages, sources.licenses, (tmp_path / "in" / "0.jsonl", *sources.commits))
     DuckDBEngine(tmp_path / "out", default_rules()).run(with_empty)
     assert {row["commit"] for row in stage_rows(tmp_path / "out", 5)} == {"good"}
+
+
+def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
+    sources = tables(tmp_path / "in", [commit("good")])
+    engine = DuckDBEngine(tmp_path / "out", default_rules())
+    held = lock(tmp_path / "out" / "_stages" / "lock")
+    assert held is not None
+    with held, pytest.raises(DataError, match="another run is at work there"):
+        engine.run(sources)
+    engine.run(sources)
+    assert not (tmp_path / "out" / "_stages" / "lock").exists()
 
 
 def test_grouping_refuses_what_it_would_overwrite_or_cannot_read(tmp_path: Path) -> None:
