@@ -437,7 +437,8 @@ class _JsonLines:
         elif kind is ShardFormat.JSONL_ZST:
             import zstandard
 
-            self._stream = zstandard.ZstdCompressor(level=3).stream_writer(self._file, closefd=False)
+            compressor = zstandard.ZstdCompressor(level=3, write_checksum=True)
+            self._stream = compressor.stream_writer(self._file, closefd=False)
 
     def write(self, lines: Sequence[bytes]) -> None:
         if lines:

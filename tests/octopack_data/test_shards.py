@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gzip
 import os
+import random
 from pathlib import Path
 
 import pyarrow as pa
@@ -113,6 +114,19 @@ def test_a_compressed_file_cut_short_is_an_error(tmp_path: Path, suffix: str) ->
         all_lines(path)
     path.write_bytes(b"no such thing")
     with pytest.raises(DataError, match="not a readable"):
+        all_lines(path)
+
+
+@pytest.mark.parametrize("kind", [ShardFormat.JSONL_GZ, ShardFormat.JSONL_ZST])
+def test_a_changed_byte_is_noticed(tmp_path: Path, kind: ShardFormat) -> None:
+    path = tmp_path / f"rows.{kind.value}"
+    writer = open_writer(path, kind)
+    writer.write([b'{"text":"%s"}' % random.Random(1).randbytes(500).hex().encode()])
+    writer.close()
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(DataError, match="fetch it again"):
         all_lines(path)
 
 
