@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -209,6 +210,8 @@ def submit(executor: Executor, job: Job, units: Sequence[Unit], cluster: Cluster
         return f"{len(units)} shards done on Ray"
     if not cluster.partition:
         raise DataError("--executor slurm needs --partition NAME (see: sinfo)")
+    if shutil.which("sbatch") is None:
+        raise DataError("sbatch was not found: run this on a login node of the Slurm cluster")
     slurm = SlurmPipelineExecutor(
         time=cluster.time,
         partition=cluster.partition,
@@ -218,10 +221,7 @@ def submit(executor: Executor, job: Job, units: Sequence[Unit], cluster: Cluster
         qos="",
         **common,
     )
-    try:
-        slurm.run()
-    except FileNotFoundError as error:
-        raise DataError("sbatch was not found: run this on a login node of the Slurm cluster") from error
+    slurm.run()
     return (
         f"Slurm job {slurm.job_id} submitted with {common['tasks']} tasks; logs in {logs}. "
         "Run the same command with --dry-run to see what is left"

@@ -358,6 +358,7 @@ def test_slurm_needs_a_partition_and_sbatch(shards: Path, tmp_path: Path, monkey
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(DataError, match="sbatch was not found"):
         submit(Executor.SLURM, job, units, Cluster(tasks=1, partition="cpu"))
+    assert not job.output.exists()
 
 
 @pytest.mark.skipif("OCTOPACK_TEST_RAY" not in os.environ, reason="starts a Ray cluster: set OCTOPACK_TEST_RAY=1")
