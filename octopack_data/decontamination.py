@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from octopack_data.errors import DataError
+from octopack_data.formats import PAIR_COLUMNS
 from octopack_data.pipeline import Batch, BatchFunction, Judgement, Outcome, Step
 
 NGRAM = 13
@@ -147,7 +148,7 @@ class Decontamination(Step):
     keep_dropped: ClassVar[bool] = True
 
     benchmark: Benchmark
-    text_columns: tuple[str, ...] = ("old_contents", "new_contents", "prompt", "completion")
+    text_columns: tuple[str, ...] = ("old_contents", "new_contents", *PAIR_COLUMNS)
 
     @property
     def reasons(self) -> tuple[str, ...]:

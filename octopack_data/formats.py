@@ -15,6 +15,9 @@ from octopack_data.pipeline import Batch, BatchFunction, Outcome, Step
 
 END_OF_TEXT = "<|endoftext|>"
 
+PAIR_COLUMNS = ("prompt", "completion", "inputs", "targets")
+"""Columns of laid-out text, by the names that the steps here give them."""
+
 
 class Pair(NamedTuple):
     """What a model is given, and what it should write."""

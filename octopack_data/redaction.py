@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import orjson
 
+from octopack_data.formats import PAIR_COLUMNS
 from octopack_data.pipeline import Batch, BatchFunction, Outcome, Step
 
 EMAIL = "<EMAIL>"
@@ -115,7 +116,7 @@ class Redaction(Step):
 
     name: ClassVar[str] = "redact"
 
-    text_columns: tuple[str, ...] = ("old_contents", "new_contents", "subject", "message")
+    text_columns: tuple[str, ...] = ("old_contents", "new_contents", "subject", "message", *PAIR_COLUMNS)
 
     @property
     def reasons(self) -> tuple[str, ...]:

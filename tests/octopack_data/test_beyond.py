@@ -185,6 +185,17 @@ def test_rows_without_secrets_are_copied() -> None:
     assert outcome.tallies["redacted"]["rows changed"] == 1
 
 
+@pytest.mark.parametrize("columns", [("prompt", "completion"), ("inputs", "targets")])
+def test_text_that_is_laid_out_already_is_looked_at_too(benchmark: Benchmark, columns: tuple[str, str]) -> None:
+    secret = dict.fromkeys(columns, "x = 'AKIAIOSFODNN7ABCDEFG'")
+    outcome = Redaction().start()(Batch([orjson.dumps(secret)], [secret]))
+    assert orjson.loads(outcome.kept[0]) == dict.fromkeys(columns, "x = '<KEY>'")
+    copied = {columns[0]: "q", columns[1]: " ".join(benchmark.texts[0][2])}
+    assert Decontamination(benchmark).start()(Batch([orjson.dumps(copied)], [copied])).dropped == [
+        (0, "benchmark text")
+    ]
+
+
 def test_additions_are_off_unless_asked_for() -> None:
     row = commit(1, new_contents=f"x = 'AKIAIOSFODNN7ABCDEFG' # a@b.example.org\n{commit()['new_contents']}")
     line = orjson.dumps(row)
