@@ -75,8 +75,9 @@ def read_folder(root: Path, *, verify: bool = True) -> DatasetFolder:
         ) from error
     except orjson.JSONDecodeError as error:
         raise DataError(f"{root}/manifest.json: not JSON ({error}); run `shard` again") from error
-    if manifest.get("step") != "commitpack-shard":
-        raise DataError(f"{root}: the output of {manifest.get('step')!r}; publish takes the output of `shard`")
+    step = manifest.get("step") if isinstance(manifest, dict) else None
+    if step != "commitpack-shard":
+        raise DataError(f"{root}: the output of {step!r}; publish takes the output of `shard`")
     languages = []
     for unit in manifest["units"]:
         files = tuple(ShardFile(**entry) for entry in unit["outputs"] if not entry["path"].startswith("_"))

@@ -128,9 +128,10 @@ def test_what_is_not_whole_is_not_published(dataset: Path, tmp_path: Path) -> No
     shard.write_bytes(whole[:-1])
     with pytest.raises(DataError, match="not as large as the manifest says"):
         read_folder(dataset)
-    (dataset / "manifest.json").write_text('{"step": "commitpack-scrape", "units": []}')
-    with pytest.raises(DataError, match="publish takes the output of `shard`"):
-        read_folder(dataset)
+    for other in ('{"step": "commitpack-scrape", "units": []}', "[]"):
+        (dataset / "manifest.json").write_text(other)
+        with pytest.raises(DataError, match="publish takes the output of `shard`"):
+            read_folder(dataset)
 
 
 def test_nobody_is_logged_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
