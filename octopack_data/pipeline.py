@@ -114,18 +114,20 @@ class Job:
 # ---------------------------------------------------------------------------------------------------------- records
 
 
+_RECORD = {"unit", "step", "config_hash", "inputs", "outputs", "statistics", "broken_examples"}
+
+
 def _record_path(job: Job, unit: Unit) -> Path:
     return job.output / STATE_FOLDER / "units" / f"{unit.name.replace('%', '%25').replace('/', '%2F')}.json"
 
 
 def _read_record(path: Path) -> dict[str, Any] | None:
     try:
-        record: dict[str, Any] = orjson.loads(path.read_bytes())
-    except FileNotFoundError:
+        record = orjson.loads(path.read_bytes())
+    except (FileNotFoundError, orjson.JSONDecodeError):
         return None
-    except orjson.JSONDecodeError:
-        return None  # written by something else than this engine: the unit is made again
-    return record
+    # One written by something else than this engine is none: the unit is made again.
+    return record if isinstance(record, dict) and record.keys() >= _RECORD else None
 
 
 def _stat(path: Path) -> list[int]:
