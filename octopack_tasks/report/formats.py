@@ -213,4 +213,6 @@ def _latex_text(text: str) -> str:
 
 
 def _latex_line(texts: Iterable[str]) -> str:
-    return " & ".join(map(_latex_text, texts)) + r" \\"
+    line = " & ".join(map(_latex_text, texts)) + r" \\"
+    # LaTeX would take a bracket or a star for an option of the line end or rule before it.
+    return f"{{}}{line}" if line.startswith(("[", "*")) else line

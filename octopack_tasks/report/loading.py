@@ -102,11 +102,17 @@ def _labelled_dataset(run: ReportRun, mixed: Mapping[tuple[str, str], Mapping[st
     return dataclasses.replace(run, notes=(*run.notes, note))
 
 
+def _printable(name: str) -> str:
+    """A name without what a terminal would obey and what no file can hold: it comes from files of others."""
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in name)
+
+
 def _with_unique_labels(runs: Sequence[ReportRun]) -> tuple[ReportRun, ...]:
     """Labels that tell the runs apart: the model's name, with the folder's where several have it, or a number."""
+    runs = [dataclasses.replace(run, label=_printable(run.label)) for run in runs]
     counts = {run.label: sum(other.label == run.label for other in runs) for run in runs}
     named = [
-        run if counts[run.label] == 1 else dataclasses.replace(run, label=f"{run.label} ({run.path.name})")
+        run if counts[run.label] == 1 else dataclasses.replace(run, label=f"{run.label} ({_printable(run.path.name)})")
         for run in runs
     ]
     seen: dict[str, int] = {}

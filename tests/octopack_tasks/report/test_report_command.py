@@ -149,6 +149,15 @@ def test_published_scores_alone_are_the_papers_figures(octopack: Typed) -> None:
     assert "viewer.html" not in Path("paper/index.html").read_text()
 
 
+@pytest.mark.usefixtures("no_figures")
+def test_a_name_from_outside_does_nothing_to_terminals_and_files(octopack: Typed) -> None:
+    write_run(Path("a"), TASKS[:1], model="evil/red\x1b[31m\u202e\ud800\nx", n_samples=1, judge_share=0.6)
+    code, _, err = octopack("report", "a", "--out", "report")
+    assert code == 0, err
+    assert r"red\x1b[31m\u202e\ud800\nx is not whole" in err
+    assert r"red\\x1b\[31m" in Path("report/tables/summary.md").read_text()
+
+
 def test_nothing_to_report(octopack: Typed) -> None:
     code, _, err = octopack("report", "--out", "report")
     assert (code, "name at least one run, or published models with --with" in err) == (2, True)

@@ -212,6 +212,15 @@ def test_names_do_no_harm() -> None:
     assert next(csv.DictReader(io.StringIO(table.csv()))) == {"model": name}
 
 
+@pytest.mark.parametrize("name", ["[2pt] mine", "* mine"])
+def test_a_name_is_no_option_of_the_line_before_it(name: str) -> None:
+    row = (Cell(name, name), Cell("1", 1))
+    table = Table("t", "c", (Column("model", name, is_number=False), Column("k", "k")), (row, row))
+    latex = table.latex()
+    assert latex.count(f"\n{{}}{name} & ") == 3
+    assert f"\n{name}" not in latex
+
+
 def test_long_tables_go_over_pages() -> None:
     row = (Cell("x", "x"),)
     assert r"\begin{tabular}" in Table("t", "c", (Column("a", "a"),), (row,) * 50).latex()
