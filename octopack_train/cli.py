@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from octopack_train.errors import TrainingError
+
+if TYPE_CHECKING:
+    from octopack_train.recipe import Recipe
 
 
 class RecipeGroup(TyperGroup):
@@ -29,7 +32,8 @@ train_app = typer.Typer(
     "Examples:\n\n"
     "  octopack train tiny\n\n"
     "  octopack train octocoder --dry-run --hardware a100-80gb\n\n"
-    "  octopack train octocoder-fast train.learning_rate=1e-4 output=runs/mine --eval humanevalfixtests-python",
+    "  octopack train octocoder-fast train.learning_rate=1e-4 output=runs/mine --eval humanevalfixtests-python\n\n"
+    "  octopack train tiny --help   # the options of a run: --dry-run, --fresh, --eval",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -71,6 +75,10 @@ def run(
         from octopack_tasks.tasks import get_task
 
         get_task(eval_task)  # a mistyped name is told now, not when the training is over
+    try:
+        options_of_evaluate = tuple(shlex.split(eval_options))
+    except ValueError as error:
+        raise TrainingError(f"--eval-options {eval_options!r}: {error}.") from error
     if dry_run:
         _print_plan(loaded, hardware)
         return
@@ -88,23 +96,32 @@ def run(
     write_card(folder)
     typer.echo(f"{folder.final}  (loss curve: {folder.plot_file}, card: {folder.card_file})")
     if eval_task is not None:
-        for metric, value in evaluate(folder, eval_task, options=tuple(shlex.split(eval_options))).items():
+        for metric, value in evaluate(folder, eval_task, options=options_of_evaluate).items():
             typer.echo(f"{eval_task}  {metric}  {value:.4f}")
 
 
 @train_app.command("recipes")
 def recipes() -> None:
-    """List the built-in recipes, with the first line of what each one says about itself.
+    """List the built-in recipes: what each one is, its model and data, how long it trains and on what.
 
     Example: octopack train recipes
     """
     from importlib import resources
 
-    from octopack_train.recipe import builtin_recipes
+    from octopack_train.recipe import builtin_recipes, load_recipe
 
     for name in builtin_recipes():
         file = resources.files("octopack_train") / "recipes" / f"{name}.yaml"
-        typer.echo(f"{name:28}{file.read_text(encoding='utf-8').splitlines()[0].lstrip('# ')}")
+        typer.echo(f"{name}\n    {file.read_text(encoding='utf-8').splitlines()[0].lstrip('# ')}")
+        typer.echo(f"    {_outline(load_recipe(name))}")
+
+
+def _outline(recipe: Recipe) -> str:
+    """Return a recipe in one line: model, data, steps, devices."""
+    trained = "all weights" if recipe.lora is None else "LoRA"
+    length = f"{recipe.steps:,} steps" if recipe.steps else f"{recipe.train.epochs:g} x the data in steps"
+    devices = "CPU" if recipe.launch.cpu else f"{recipe.launch.processes} GPU(s)"
+    return f"{recipe.model.name} ({trained}) on {recipe.data.path}; {length} of {recipe.rows_per_step} rows; {devices}"
 
 
 @train_app.command("show")
@@ -232,7 +249,7 @@ def shown_recipe(recipe: str, overrides: list[str]) -> str:
     return shlex.join([recipe, *overrides])
 
 
-def _print_plan(recipe: Any, hardware_name: str) -> None:
+def _print_plan(recipe: Recipe, hardware_name: str) -> None:
     from octopack_train.plan import GIB, hardware, plan
 
     cost = plan(recipe, hardware(hardware_name))

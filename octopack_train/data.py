@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from octopack_train import packing, synthetic
 from octopack_train.errors import TrainingError
 from octopack_train.faults import downloads
-from octopack_train.formats import Example, Layout
+from octopack_train.formats import Example, Layout, Role
 from octopack_train.recipe import DataSection, Loss, Packing, Recipe
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _BUILDERS = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".csv": "csv"}
 _PROMPT, _COMPLETION = "prompt", "completion"
+_TOKEN_COLUMNS = ["input_ids", "labels"]
 
 
 @dataclass(frozen=True)
@@ -106,12 +107,12 @@ def load_examples(data: DataSection, seed: int) -> tuple[Dataset, Dataset | None
     if data.extra is not None:
         from datasets import concatenate_datasets
 
-        extra = _load(replace(data, path=data.extra), "train")
+        pairs = DataSection(data.extra, columns={Role.PROMPT: "input", Role.COMPLETION: "output"})
+        extra = _load(pairs, "train")
         missing = {"input", "output"} - set(extra.column_names)
         if missing:
             raise TrainingError(f"data.extra: {data.extra} lacks the columns {', '.join(sorted(missing))}.")
-        extra = extra.select_columns(["input", "output"]).rename_columns({"input": _PROMPT, "output": _COMPLETION})
-        train = concatenate_datasets([train, extra])
+        train = concatenate_datasets([train, _lay_out(extra, pairs)])
     if data.shuffle:
         train = train.shuffle(seed=seed)
     return train, None if held_back is None else _lay_out(held_back, data)
@@ -123,7 +124,7 @@ def tokenize(recipe: Recipe, tokenizer: PreTrainedTokenizerBase) -> TokenData:
     examples, held_back = load_examples(data, recipe.train.seed)
     manifest = Manifest(
         source=data.path,
-        files=_checksums(data.path),
+        files={**checksums(data.path), **({} if data.extra is None else checksums(data.extra))},
         fingerprint=examples._fingerprint,
         train_rows=len(examples),
         eval_rows=0 if held_back is None else len(held_back),
@@ -141,9 +142,9 @@ def tokenize(recipe: Recipe, tokenizer: PreTrainedTokenizerBase) -> TokenData:
         in_rows = eval_rows = partial(packing.padded, window=data.length, loss_on_prompt=learn_prompt)
         collator = packing.FixedWindow(data.length, pad_id=tokenizer.eos_token_id)
     else:
-        in_rows = eval_rows = partial(packing.isolated, loss_on_prompt=learn_prompt)
+        in_rows = eval_rows = partial(packing.isolated, window=data.length, loss_on_prompt=learn_prompt)
     train = _map_rows(examples, in_rows, tokenizer, data.workers)
-    tokens, learnt, truncated = _count(train, data.length)
+    tokens, learnt, truncated = _count(train)
     if not learnt:
         raise TrainingError(
             f"Nothing to learn in {data.path}: every completion lies behind data.length={data.length} tokens; "
@@ -156,21 +157,22 @@ def tokenize(recipe: Recipe, tokenizer: PreTrainedTokenizerBase) -> TokenData:
         learnt_tokens=learnt,
         truncated=truncated,
     )
-    evaluation = None if held_back is None else _map_rows(held_back, eval_rows, tokenizer, data.workers)
-    return TokenData(train, evaluation, collator, manifest)
+    evaluation = None
+    if held_back is not None:
+        evaluation = _map_rows(held_back, eval_rows, tokenizer, data.workers).select_columns(_TOKEN_COLUMNS)
+    return TokenData(train.select_columns(_TOKEN_COLUMNS), evaluation, collator, manifest)
 
 
-def _count(rows: Dataset, length: int) -> tuple[int, int, int]:
-    """Return tokens, tokens with loss, and rows longer than `length`, without bringing them all into memory."""
+def _count(rows: Dataset) -> tuple[int, int, int]:
+    """Return tokens, tokens with loss, and truncated texts, without bringing all rows into memory."""
     import pyarrow.compute as pc  # type: ignore[import-untyped]
 
-    tokens = learnt = longer = 0
+    tokens = learnt = truncated = 0
     for batch in rows.with_format("arrow").iter(1000):
-        lengths = pc.list_value_length(batch["input_ids"])
-        tokens += pc.sum(lengths).as_py() or 0
-        longer += pc.sum(pc.greater(lengths, length)).as_py() or 0
+        tokens += pc.sum(pc.list_value_length(batch["input_ids"])).as_py() or 0
         learnt += pc.sum(pc.not_equal(pc.list_flatten(batch["labels"]), packing.IGNORED)).as_py() or 0
-    return tokens, learnt, longer
+        truncated += pc.sum(batch["truncated"]).as_py() or 0
+    return tokens, learnt, truncated
 
 
 def _constant_length(
@@ -219,7 +221,7 @@ def _map_rows(
         ]
         # The reference's packing can emit a window without any token; it would teach nothing.
         rows = [row for row in in_rows(texts, tokenizer) if row.input_ids]
-        return {"input_ids": [row.input_ids for row in rows], "labels": [row.labels for row in rows]}
+        return {name: [getattr(row, name) for row in rows] for name in ("input_ids", "labels", "truncated")}
 
     # Packing restarts with every batch of 1000 rows, as in the reference (the default of `Dataset.map`).
     return examples.map(
@@ -241,11 +243,14 @@ def _lay_out(rows: Dataset, data: DataSection) -> Dataset:
             raise TrainingError(f"{data.path}, row {at}: {error}") from error
         return {_PROMPT: laid_out.prompt, _COMPLETION: laid_out.completion}
 
+    from datasets import Features, Value
+
     columns = sorted(set(layout.required().values()))
     return rows.select_columns(columns).map(
         example,
         with_indices=True,
         remove_columns=[column for column in columns if column not in (_PROMPT, _COMPLETION)],
+        features=Features({_PROMPT: Value("string"), _COMPLETION: Value("string")}),
         desc="Laying out",
     )
 
@@ -306,7 +311,8 @@ def _check_columns(rows: Dataset, layout: Layout, path: str) -> None:
         )
 
 
-def _checksums(source: str) -> dict[str, str]:
+def checksums(source: str) -> dict[str, str]:
+    """Return the SHA-256 of a local file, or of all files of a local folder, by name; nothing for other sources."""
     path = Path(source)
     if not path.exists():
         return {}

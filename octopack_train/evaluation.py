@@ -9,12 +9,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from octopack_tasks.problems import STARTER_PACK
 from octopack_tasks.report.model_card import model_index
 from octopack_tasks.report.published import PROBLEMS
 from octopack_tasks.tasks import get_task
 from octopack_train.errors import TrainingError
 from octopack_train.merge import merge
 from octopack_train.run_folder import RunFolder, write_text
+from octopack_train.synthetic import DATA_SET
+
+_BUILT_IN_DATA = (DATA_SET, STARTER_PACK)
 
 
 def evaluate(run: RunFolder, task: str, *, options: tuple[str, ...] = ()) -> dict[str, float]:
@@ -57,9 +61,10 @@ def write_card(run: RunFolder) -> None:
     recipe = run.recipe()
     manifest = json.loads(run.manifest_file.read_text(encoding="utf-8")) if run.manifest_file.is_file() else {}
     versions = json.loads(run.versions_file.read_text(encoding="utf-8")) if run.versions_file.is_file() else {}
-    header = {
-        "base_model": recipe.model.name,
-        "datasets": [recipe.data.path],
+    # Hubs refuse a card that names a folder of this machine as base model or data set.
+    header: dict[str, Any] = {"base_model": recipe.model.name} if _is_on_hub(recipe.model.name) else {}
+    header |= {"datasets": [recipe.data.path]} if _is_on_hub(recipe.data.path) else {}
+    header |= {
         "library_name": "transformers" if recipe.lora is None else "peft",
         "pipeline_tag": "text-generation",
         "tags": ["code", "octopack", recipe.method.value],
@@ -98,6 +103,10 @@ def write_card(run: RunFolder) -> None:
     lines += ["## Recipe", "", "```yaml", recipe.to_yaml().strip(), "```", ""]
     lines += ["## Versions", "", *(f"- {name}: {value}" for name, value in versions.items()), ""]
     write_text(run.card_file, "\n".join(lines))
+
+
+def _is_on_hub(name: str) -> bool:
+    return name not in _BUILT_IN_DATA and not name.startswith((".", "/")) and not Path(name).exists()
 
 
 def _recorded(run: RunFolder) -> dict[str, Any]:

@@ -29,6 +29,7 @@ _CUT_FILE = (
 )
 _FULL_DISK = ("no space left", "os error 28", "quota exceeded", "pytorchstreamwriter", "unexpected pos")
 """Words of Python, safetensors and PyTorch; the last two are PyTorch's only sign of a write that failed."""
+_NO_ACCESS = ("permission denied", "not a directory", "read-only file system", "file exists")
 
 
 @contextmanager
@@ -75,22 +76,35 @@ def _explain_download(what: str, error: Exception) -> TrainingError:
     return TrainingError(f"Cannot load {what}: {short}.")
 
 
+RESUMES = "or set train.keep_checkpoints=1; the run goes on from its last whole checkpoint"
+"""What more can be done when the disk of a training run is full."""
+
+
 @contextmanager
-def writing(folder: Path) -> Iterator[None]:
-    """Say what to do when the disk of a run's folder is full.
+def writing(target: Path, more: str = "") -> Iterator[None]:
+    """Say what to do when a file or folder cannot be written.
+
+    Args:
+        target: what is written.
+        more: what else can be done when the disk is full.
 
     Raises:
-        TrainingError: no space left.
+        TrainingError: no space left, or no permission to write there.
     """
     try:
         yield
     except Exception as error:  # OSError, SafetensorError and RuntimeError share no other base
-        if isinstance(error, TrainingError) or not any(sign in _told(error) for sign in _FULL_DISK):
+        if isinstance(error, TrainingError):
             raise
-        raise TrainingError(
-            f"The disk of {folder} is full: free some space, or set train.keep_checkpoints=1, and run the same command "
-            f"again; it resumes from the last whole checkpoint ({_one_line(error)})."
-        ) from error
+        if any(sign in _told(error) for sign in _FULL_DISK):
+            hint = f" ({more})" if more else ""
+            raise TrainingError(
+                f"The disk of {target} is full: free some space{hint} and run the same command again "
+                f"({_one_line(error)})."
+            ) from error
+        if any(sign in _told(error) for sign in _NO_ACCESS):
+            raise TrainingError(f"Cannot write {target}: choose another place ({_one_line(error)}).") from error
+        raise
 
 
 @contextmanager

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from octopack_train import faults, synthetic
-from octopack_train.data import Manifest, load_rows
+from octopack_train.data import Manifest, checksums, load_rows
 from octopack_train.errors import TrainingError
 from octopack_train.model import check_device, load_config, load_model, load_tokenizer, lora_config
 from octopack_train.recipe import GrpoSection, Recipe
 from octopack_train.run_folder import RunFolder
-from octopack_train.sft import Report, callbacks, finish, on_one_device, trainer_options
+from octopack_train.sft import Report, begun, callbacks, finish, on_one_device, trainer_options
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -97,11 +98,12 @@ def train(recipe: Recipe, *, fresh: bool = False, report: Report = print) -> Run
         raise TrainingError(f"GRPO needs a sandbox that runs the programs: {error}") from error
     with sandbox, faults.memory(recipe):
         trainer = _build_trainer(recipe, options, problems, sandbox, tokenizer, run, report)
-        manifest = Manifest(recipe.data.path, {}, problems.rows._fingerprint, len(problems.rows), 0)
-        run.begin(recipe, manifest.to_json(), fresh=fresh)
-        checkpoint = run.last_checkpoint(recipe.train.stop_at)
-        trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
-        finish(trainer, tokenizer, recipe, run)
+        manifest = Manifest(
+            recipe.data.path, checksums(recipe.data.path), problems.rows._fingerprint, len(problems.rows), 0
+        )
+        with begun(run, recipe, manifest, fresh=fresh, report=report) as checkpoint:
+            trainer.train(resume_from_checkpoint=checkpoint)
+            finish(trainer, tokenizer, recipe, run)
     return run
 
 
@@ -155,19 +157,18 @@ def _benchmark_problems(recipe: Recipe, report: Report) -> FixProblems:
     assert recipe.grpo is not None
     if recipe.data.path == _BENCHMARK:
         report(f"Warning: {_BENCHMARK} is the benchmark itself: scores on it say nothing after this training.")
-    problems: dict[str, tuple[Task, Problem]] = {}
     try:
-        for language in recipe.grpo.languages:
-            task = get_task(f"humanevalfixtests-{language}")
-            for problem in task.problems(recipe.data.path):
-                problems[f"{task.name} {problem.task_id}"] = (task, problem)
+        tasks = [get_task(f"humanevalfixtests-{language}") for language in recipe.grpo.languages]
+        by_task = [[(task, problem) for problem in task.problems(recipe.data.path)] for task in tasks]
     except UserError as error:
         raise TrainingError(str(error)) from error
-    if recipe.data.limit is not None:
-        problems = dict(list(problems.items())[: recipe.data.limit])
+    # Languages in turns, so that data.limit leaves some of each.
+    in_turns = [found for turn in zip_longest(*by_task) for found in turn if found is not None]
+    problems = {f"{task.name} {problem.task_id}": (task, problem) for task, problem in in_turns[: recipe.data.limit]}
     prompts = [task.prompt(problem).text for task, problem in problems.values()]
     rows = Dataset.from_dict({"prompt": prompts, _PROBLEM: list(problems)})
-    return FixProblems(rows, tuple(recipe.grpo.languages), lambda sandbox: FixReward(sandbox, problems))
+    languages = tuple(dict.fromkeys(task.language.name for task, _ in problems.values()))
+    return FixProblems(rows, languages, lambda sandbox: FixReward(sandbox, problems))
 
 
 def _build_trainer(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from octopack_train.errors import TrainingError
 from octopack_train.faults import downloads
+from octopack_train.run_folder import check_new, new_folder
 
 if TYPE_CHECKING:
     import torch
@@ -45,8 +45,7 @@ def merge(adapter: Path, target: Path, *, base: str | None = None, dtype: str = 
         adapter = adapter / "adapter"
     if not (adapter / "adapter_config.json").is_file():
         raise TrainingError(f"{adapter} holds no adapter: there is no adapter_config.json in it.")
-    if target.exists():
-        raise TrainingError(f"{target} exists: choose another folder, or delete it first.")
+    check_new(target)
     with downloads(f"the adapter {adapter}"):
         name = base or PeftConfig.from_pretrained(str(adapter)).base_model_name_or_path
     if name is None:
@@ -63,13 +62,12 @@ def merge(adapter: Path, target: Path, *, base: str | None = None, dtype: str = 
             f"The merged model's logits differ by {difference:.2g} (allowed: {LOGITS_TOLERANCE:g}); "
             "nothing was written."
         )
-    partial = target.with_name(f"{target.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
     merged.config.use_cache = True  # off while training
-    merged.to(getattr(torch, dtype)).save_pretrained(str(partial))
     source = str(adapter) if (adapter / "tokenizer_config.json").is_file() else name
-    AutoTokenizer.from_pretrained(source).save_pretrained(str(partial))
-    partial.rename(target)
+    tokenizer = AutoTokenizer.from_pretrained(source)
+    with new_folder(target) as partial:
+        merged.to(getattr(torch, dtype)).save_pretrained(str(partial))
+        tokenizer.save_pretrained(str(partial))
     return difference
 
 

@@ -12,7 +12,7 @@ from octopack_train.sft import Report
 
 def run_method(recipe: Recipe, *, fresh: bool = False, report: Report = print) -> RunFolder:
     """Train with the recipe's method in this process; see `octopack_train.sft.train` for the arguments."""
-    with faults.writing(Path(recipe.output)):
+    with faults.writing(Path(recipe.output), faults.RESUMES):
         if recipe.method is Method.GRPO:
             from octopack_train import grpo
 

@@ -37,10 +37,17 @@ class Tokenizer(Protocol):
 
 @dataclass(frozen=True)
 class Row:
-    """Token ids and labels of one row, without padding; both have the same length."""
+    """Token ids and labels of one row, without padding; both have the same length.
+
+    Attributes:
+        input_ids: token ids.
+        labels: the same where a token is learnt.
+        truncated: how many of its texts were too long and lost their end.
+    """
 
     input_ids: list[int]
     labels: list[int]
+    truncated: int = 0
 
 
 def characters_per_token(examples: Iterable[Example], tokenizer: Tokenizer) -> float:
@@ -116,7 +123,7 @@ def _join(buffer: list[Example], tokenizer: Tokenizer, loss_on_prompt: bool) -> 
             ids.append(tokenizer.eos_token_id)
         return Row(ids, ids)
     prompts = _tokenize(tokenizer, [example.prompt for example in buffer])
-    completions = _tokenize(tokenizer, [example.completion for example in buffer])
+    completions = _tokenize(tokenizer, [example.completion for example in buffer], add_special_tokens=False)
     for prompt, completion in zip(prompts, completions, strict=True):
         ids += [*prompt, *completion, tokenizer.eos_token_id]
         labels += [*[IGNORED] * len(prompt), *completion, tokenizer.eos_token_id]
@@ -138,13 +145,15 @@ def windows(examples: Sequence[Example], tokenizer: Tokenizer, window: int) -> l
     texts = [example.text + tokenizer.eos_token for example in examples]
     rows: list[Row] = []
     packed: list[int] = []
-    for ids in _tokenize(tokenizer, texts, max_length=window, truncation=True):
+    truncated = 0
+    for ids in _tokenize(tokenizer, texts):
         if len(packed) + len(ids) >= window:
-            rows.append(Row(packed, packed))
-            packed = []
-        packed = packed + ids
+            rows.append(Row(packed, packed, truncated))
+            packed, truncated = [], 0
+        packed = packed + ids[:window]
+        truncated += len(ids) > window
     if packed:
-        rows.append(Row(packed, packed))
+        rows.append(Row(packed, packed, truncated))
     return rows
 
 
@@ -158,40 +167,47 @@ def padded(examples: Sequence[Example], tokenizer: Tokenizer, window: int, *, lo
     texts = [example.text + tokenizer.eos_token for example in examples]
     prompts = [example.prompt for example in examples]
     rows: list[Row] = []
-    for ids, prompt in zip(
-        _tokenize(tokenizer, texts, max_length=window, truncation=True),
-        _tokenize(tokenizer, prompts, max_length=window, truncation=True),
-        strict=True,
-    ):
+    for whole, prompt in zip(_tokenize(tokenizer, texts), _tokenize(tokenizer, prompts), strict=True):
+        ids = whole[:window]
         # An end token is only searched where the padded row ends in one: a row cut in the middle has labels to its end.
         padded_row_ends = len(ids) < window or ids[-1] == tokenizer.eos_token_id
         end = ids.index(tokenizer.eos_token_id) if padded_row_ends else len(ids) - 1
-        start = 0 if loss_on_prompt else len(prompt)
+        start = 0 if loss_on_prompt else min(len(prompt), window)
         if end < start - 1:
             end = len(ids) - 1
         labels = [token if start <= at <= end else IGNORED for at, token in enumerate(ids)]
-        rows.append(Row(ids, labels))
+        rows.append(Row(ids, labels, int(len(whole) > window)))
     return rows
 
 
-def isolated(examples: Sequence[Example], tokenizer: Tokenizer, *, loss_on_prompt: bool) -> list[Row]:
-    """One row an example, prompt and completion tokenised apart as at inference, for TRL's best-fit packing."""
+def isolated(examples: Sequence[Example], tokenizer: Tokenizer, window: int, *, loss_on_prompt: bool) -> list[Row]:
+    """One row an example, truncated to the window, for TRL's best-fit packing.
+
+    The prompt is tokenised alone, as at inference. The completion's tokens are those that follow it in the whole text;
+    where the two would share a token, it is tokenised alone as well.
+    """
     aligned = [example.on_token_boundary() for example in examples]
+    completions = [example.completion + tokenizer.eos_token for example in aligned]
     rows: list[Row] = []
-    for prompt, completion in zip(
+    for prompt, whole, alone in zip(
         _tokenize(tokenizer, [example.prompt for example in aligned]),
-        _tokenize(tokenizer, [example.completion + tokenizer.eos_token for example in aligned]),
+        _tokenize(tokenizer, [example.text + tokenizer.eos_token for example in aligned]),
+        # Many tokenizers begin every text with a token of their own, which has no place inside one.
+        _tokenize(tokenizer, completions, add_special_tokens=False),
         strict=True,
     ):
-        labels = prompt if loss_on_prompt else [IGNORED] * len(prompt)
-        rows.append(Row(prompt + completion, labels + completion))
+        completion = whole[len(prompt) :] if whole[: len(prompt)] == prompt else alone
+        ids = prompt + completion
+        labels = ids if loss_on_prompt else [IGNORED] * len(prompt) + completion
+        rows.append(Row(ids[:window], labels[:window], int(len(ids) > window)))
     return rows
 
 
 def _tokenize(tokenizer: Tokenizer, texts: list[str], **options: Any) -> list[list[int]]:
     if not texts:
         return []
-    tokens: list[list[int]] = tokenizer(texts, **options)["input_ids"]
+    # verbose=False: no warning of texts that are longer than the model; they are cut afterwards.
+    tokens: list[list[int]] = tokenizer(texts, verbose=False, **options)["input_ids"]
     return tokens
 
 

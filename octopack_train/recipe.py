@@ -530,7 +530,9 @@ def _scalar(kind: Any, value: Any, key: str) -> Any:
         except (TypeError, ValueError):
             pass
     if kind is str and isinstance(value, (str, int, float)) and not isinstance(value, bool):
-        return str(value)
+        text = str(value)
+        # No shell replaces the ~ of `output=~/runs`, or one in a file.
+        return str(Path(text).expanduser()) if text.startswith("~/") else text
     names = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
     raise TrainingError(f"{key}: expected {names[kind]}, got {value!r}.")
 

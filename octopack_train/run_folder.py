@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import platform
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -13,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from octopack_train.errors import TrainingError
+from octopack_train.faults import writing
 from octopack_train.recipe import Recipe, build_recipe
 
 _PACKAGES = (
@@ -141,20 +145,39 @@ class RunFolder:
         elif self.path.is_dir() and any(self.path.iterdir()) and not self.recipe_file.exists():
             raise TrainingError(f"{self.path} is not empty and not a training run: choose another output=...")
 
-    def begin(self, recipe: Recipe, manifest: str, *, fresh: bool) -> None:
-        """Write recipe, data manifest and versions.
+    @contextmanager
+    def begin(self, recipe: Recipe, manifest: str, *, fresh: bool) -> Iterator[None]:
+        """Write recipe, data manifest and versions; until the end of the context no other process can do so.
 
         Args:
             recipe: the recipe, which `check` has accepted.
             manifest: the data manifest as JSON.
             fresh: delete an earlier run first.
+
+        Raises:
+            TrainingError: another process trains in the folder, or the data is not what its checkpoints have learnt.
         """
-        if fresh and self.recipe_file.exists():
-            _remove_run(self)
         self.path.mkdir(parents=True, exist_ok=True)
-        write_text(self.recipe_file, recipe.to_yaml())
-        write_text(self.manifest_file, manifest)
-        write_text(self.versions_file, json.dumps(versions(), indent=2) + "\n")
+        with _locked(self.path):
+            if fresh and self.recipe_file.exists():
+                _remove_run(self)
+            elif self.last_checkpoint() is not None:
+                self._check_data(json.loads(manifest)["files"])
+            write_text(self.recipe_file, recipe.to_yaml())
+            write_text(self.manifest_file, manifest)
+            write_text(self.versions_file, json.dumps(versions(), indent=2) + "\n")
+            yield
+
+    def _check_data(self, files: Mapping[str, str]) -> None:
+        if not self.manifest_file.is_file():
+            return
+        before = json.loads(self.manifest_file.read_text(encoding="utf-8"))["files"]
+        changed = [name for name in sorted(before.keys() | files) if before.get(name) != files.get(name)]
+        if changed:
+            raise TrainingError(
+                f"{', '.join(changed[:5])} changed since the checkpoints in {self.path} were written: put the old data "
+                "back, choose another output=..., or start over with --fresh."
+            )
 
     def is_finished(self) -> bool:
         """Tell whether the final weights are there."""
@@ -187,6 +210,27 @@ class RunFolder:
         write_text(self.metrics_file, "".join(json.dumps(dict(entry)) + "\n" for entry in history))
         if find_spec("matplotlib") is not None:
             plot_loss(history, self.plot_file)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold a folder for this process; a process that ends, however it ends, lets go of it.
+
+    Raises:
+        TrainingError: another process holds it.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise TrainingError(f"Another process trains in {folder}: wait for it, or choose another output=...") from None
+    except OSError:
+        pass  # some network file systems have no locks
+    try:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def plot_loss(history: Sequence[Mapping[str, Any]], target: Path) -> None:
@@ -231,6 +275,35 @@ def write_text(target: Path, text: str) -> None:
     partial.replace(target)
 
 
+def check_new(target: Path) -> None:
+    """Check that a folder is not there yet.
+
+    Raises:
+        TrainingError: it is.
+    """
+    if target.exists():
+        raise TrainingError(f"{target} exists: choose another folder, or delete it first.")
+
+
+@contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """Give a folder to write into, which becomes `target` when it is complete; after an error nothing is left of it.
+
+    Raises:
+        TrainingError: the target exists, or cannot be written.
+    """
+    check_new(target)
+    partial = target.with_name(f"{target.name}.partial")
+    try:
+        with writing(target):
+            shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
+            partial.mkdir(parents=True)
+            yield partial
+            partial.rename(target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
 def _differences(old: Recipe, new: Recipe) -> list[str]:
     import yaml
 
@@ -248,9 +321,8 @@ def _differences(old: Recipe, new: Recipe) -> list[str]:
 
 def _remove_run(run: RunFolder) -> None:
     """Delete what an earlier run wrote, and nothing else."""
-    import shutil
-
-    for folder in (run.checkpoints, run.adapter, run.model, run.merged, run.evaluations):
+    unfinished = run.path.glob("*.partial")
+    for folder in (run.checkpoints, run.adapter, run.model, run.merged, run.evaluations, *unfinished):
         shutil.rmtree(folder, ignore_errors=True)
     files = (run.recipe_file, run.manifest_file, run.versions_file, run.metrics_file, run.plot_file, run.scores_file)
     for file in (*files, run.card_file):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,17 +62,28 @@ def train(recipe: Recipe, *, fresh: bool = False, report: Report = print) -> Run
         data = tokenize(recipe, tokenizer)
     with faults.memory(recipe):
         trainer = build_trainer(recipe, data, tokenizer, run, report)
-        with state.main_process_first():
-            if state.is_main_process:
-                run.begin(recipe, data.manifest.to_json(), fresh=fresh)
-            checkpoint = run.last_checkpoint(recipe.train.stop_at)
         if state.is_main_process:
             report(_describe(data.manifest))
-            if checkpoint is not None:
-                report(f"Resuming from {checkpoint.name}.")
-        trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
-        finish(trainer, tokenizer, recipe, run)
+        with begun(run, recipe, data.manifest, fresh=fresh, report=report) as checkpoint:
+            trainer.train(resume_from_checkpoint=checkpoint)
+            finish(trainer, tokenizer, recipe, run)
     return run
+
+
+@contextmanager
+def begun(run: RunFolder, recipe: Recipe, manifest: Manifest, *, fresh: bool, report: Report) -> Iterator[str | None]:
+    """Begin a run in its folder, once for all of its processes, and give the checkpoint to resume from."""
+    from accelerate import PartialState
+
+    state = PartialState(cpu=recipe.launch.cpu)
+    with ExitStack() as held:
+        with state.main_process_first():
+            if state.is_main_process:
+                held.enter_context(run.begin(recipe, manifest.to_json(), fresh=fresh))
+            checkpoint = run.last_checkpoint(recipe.train.stop_at)
+        if checkpoint is not None and state.is_main_process:
+            report(f"Resuming from {checkpoint.name}.")
+        yield None if checkpoint is None else str(checkpoint)
 
 
 def build_trainer(recipe: Recipe, data: TokenData, tokenizer: Any, run: RunFolder, report: Report) -> SFTTrainer:
@@ -167,6 +179,8 @@ def finish(trainer: Trainer, tokenizer: Any, recipe: Recipe, run: RunFolder) -> 
         trainer.evaluate()
     target = run.model if recipe.lora is None else run.adapter
     partial = target.with_name(f"{target.name}.partial")
+    if trainer.is_world_process_zero():
+        shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed here
     trainer.save_model(str(partial))
     if trainer.is_world_process_zero():
         tokenizer.save_pretrained(str(partial))

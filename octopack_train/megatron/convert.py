@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from octopack_train.errors import TrainingError
 from octopack_train.faults import downloads
+from octopack_train.run_folder import check_new, new_folder
 
 if TYPE_CHECKING:
     import torch
@@ -57,7 +58,7 @@ def to_transformers(source: Path, target: Path, *, vocabulary: int | None = None
     """
     from transformers import GPTBigCodeForCausalLM
 
-    _must_not_exist(target)
+    check_new(target)
     arguments, version, tensors = _read_checkpoint(source)
     config = _config(arguments, tensors)
     if vocabulary is not None:
@@ -71,9 +72,8 @@ def to_transformers(source: Path, target: Path, *, vocabulary: int | None = None
     if set(missing) - {"lm_head.weight"} or unexpected:
         raise TrainingError(f"{source} does not fit GPTBigCode: missing {missing}, unexpected {unexpected}.")
     model.tie_weights()
-    partial = target.with_name(f"{target.name}.partial")
-    model.save_pretrained(str(partial))
-    partial.rename(target)
+    with new_folder(target) as partial:
+        model.save_pretrained(str(partial))
 
 
 def to_megatron(source: str, target: Path, *, padded_to: int = 128) -> None:
@@ -90,7 +90,7 @@ def to_megatron(source: str, target: Path, *, padded_to: int = 128) -> None:
     import torch
     from transformers import AutoConfig, GPTBigCodeForCausalLM
 
-    _must_not_exist(target)
+    check_new(target)
     with downloads(f"the model {source}"):
         config = AutoConfig.from_pretrained(source)
         if config.model_type != "gpt_bigcode":
@@ -114,12 +114,11 @@ def to_megatron(source: str, target: Path, *, padded_to: int = 128) -> None:
             }
         },
     }
-    partial = target.with_name(f"{target.name}.partial")
-    folder = partial / "release" / "mp_rank_00"
-    folder.mkdir(parents=True)
-    torch.save(checkpoint, folder / CHECKPOINT_FILE)
-    (partial / "latest_checkpointed_iteration.txt").write_text("release", encoding="ascii")
-    partial.rename(target)
+    with new_folder(target) as partial:
+        folder = partial / "release" / "mp_rank_00"
+        folder.mkdir(parents=True)
+        torch.save(checkpoint, folder / CHECKPOINT_FILE)
+        (partial / "latest_checkpointed_iteration.txt").write_text("release", encoding="ascii")
 
 
 def _state_for_transformers(tensors: Tensors, config: GPTBigCodeConfig, version: float) -> Tensors:
@@ -356,8 +355,3 @@ def _load(file: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise TrainingError(f"{file} is not a checkpoint of Megatron-LM.")
     return content
-
-
-def _must_not_exist(target: Path) -> None:
-    if target.exists():
-        raise TrainingError(f"{target} exists: choose another folder, or delete it first.")

@@ -62,12 +62,13 @@ class IndexedWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._tokens.close()
-        if kind is None:
-            self._write_index()
-            for partial, target in zip(self._partials, self._targets, strict=True):
-                partial.replace(target)
-        else:
+        try:
+            self._tokens.close()  # may find the disk full
+            if kind is None:
+                self._write_index()
+                for partial, target in zip(self._partials, self._targets, strict=True):
+                    partial.replace(target)
+        finally:
             for partial in self._partials:
                 partial.unlink(missing_ok=True)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from octopack_train.errors import TrainingError
-from octopack_train.faults import downloads
+from octopack_train.faults import downloads, writing
 from octopack_train.megatron.indexed import IndexedWriter, token_type
 from octopack_train.run_folder import write_text
 
@@ -54,6 +54,8 @@ class Preparation:
     deduplicate: bool = True
 
     def __post_init__(self) -> None:
+        if not self.columns or len(set(self.columns)) < len(self.columns):
+            raise TrainingError(f"--keys {','.join(self.keys)!r}: name text columns, each once.")
         unknown = self.append_end - set(self.columns)
         if unknown:
             raise TrainingError(f"--append-end names {', '.join(sorted(unknown))}, which is not among --keys.")
@@ -102,12 +104,12 @@ def prepare(preparation: Preparation) -> Prepared:
     if preparation.seed is not None:
         random.Random(preparation.seed).shuffle(lines)
     columns = preparation.columns
-    preparation.prefix.parent.mkdir(parents=True, exist_ok=True)
     prefixes = [Path(f"{preparation.prefix}_{column}_document") for column in columns]
     extra = [Path(f"{preparation.prefix}_{name}_document") for name in ("text", "mask")] if preparation.joined else []
     counted = dict.fromkeys(columns, 0)
     rows = too_long = empty = 0
-    with ExitStack() as stack:
+    with writing(preparation.prefix.parent), ExitStack() as stack:
+        preparation.prefix.parent.mkdir(parents=True, exist_ok=True)
         writers = [stack.enter_context(IndexedWriter(prefix, token_type(vocabulary))) for prefix in prefixes]
         if preparation.joined:
             text_writer = stack.enter_context(IndexedWriter(extra[0], token_type(vocabulary)))
@@ -135,7 +137,7 @@ def prepare(preparation: Preparation) -> Prepared:
                 rows += 1
         if not rows:
             raise TrainingError("No row is left to write: check --max-tokens and the input files.")
-    weights = _write_weights(preparation)
+        weights = _write_weights(preparation)
     return Prepared(rows, duplicates, empty, too_long, counted, [*prefixes, *extra], weights)
 
 
@@ -199,6 +201,10 @@ def _texts(line: bytes, preparation: Preparation, where: str) -> dict[str, str]:
     if not isinstance(row, dict) or not all(isinstance(row.get(column), str) for column in wanted):
         found = ", ".join(row) if isinstance(row, dict) else repr(row)[:60]
         raise TrainingError(f"{where}: needs the text columns {', '.join(wanted)}; found {found}.")
+    try:
+        "".join(row[column] for column in wanted).encode()
+    except UnicodeEncodeError as error:  # half of a surrogate pair, which JSON can write
+        raise TrainingError(f"{where}: not Unicode text ({error.reason}).") from error
     if preparation.commits:
         before, message, after = (row[column] for column in wanted)
         return {"text": f"<commit_before>{before}<commit_msg>{message}<commit_after>{after}"}

@@ -25,6 +25,14 @@ def test_recipes_are_listed_with_what_they_are():
     output = invoke("recipes")
     assert all(name in output for name in builtin_recipes())
     assert "StarCoder with low-rank adapters" in output
+    assert "bigcode/starcoder (LoRA) on ArmelR/guanaco-commits; 35 steps of 32 rows; 8 GPU(s)" in output
+    told = [line for line in output.splitlines() if line.startswith("    ")]
+    assert all(len(line) < 120 and not line.endswith(",") for line in told)
+
+
+def test_the_help_leads_to_the_options_of_a_run():
+    assert "octopack train tiny --help" in invoke("--help")
+    assert "--fresh" in invoke("tiny", "--help")
 
 
 def test_show_fills_everything_in():
@@ -101,6 +109,7 @@ def test_megatron_prepare_and_script(smollm2: Path, tmp_path: Path):
         (("octocoder", "train.learnin_rate=1"), "Did you mean train.learning_rate?"),
         (("tiny", "model.name=./nowhere"), "octopack demo prepare-model"),
         (("tiny", "--eval", "humanevalfixtest-python"), "unknown task 'humanevalfixtest-python'"),
+        (("tiny", "--eval", "humanevalfixtests-python", "--eval-options", "--limit '4"), "No closing quotation"),
         (("evaluate", "runs/tiny", "humanevalfixtest-python"), "unknown task 'humanevalfixtest-python'"),
         (("octocoder", "--dry-run", "--hardware", "abacus"), "is not one of"),
     ],

@@ -46,6 +46,20 @@ def test_extra_rows_join_the_training_rows(tmp_path: Path):
     assert rows["prompt"][:] == ["a", "c"]
     with pytest.raises(TrainingError, match="lacks the columns input, output"):
         load_examples(DataSection(path, extra=path), 0)
+    empty = write_rows(tmp_path / "empty.jsonl", [{"input": "c", "output": None}])
+    with pytest.raises(TrainingError, match="row 0: Column 'output' holds None"):
+        load_examples(DataSection(path, extra=empty), 0)
+
+
+def test_extra_rows_join_rows_of_another_text_type(tmp_path: Path):
+    import pyarrow
+    from pyarrow import parquet
+
+    text = pyarrow.array(["a"], pyarrow.large_string())  # as polars writes it
+    parquet.write_table(pyarrow.table({"prompt": text, "completion": text}), tmp_path / "rows.parquet")
+    extra = write_rows(tmp_path / "extra.jsonl", [{"input": "c", "output": "d"}])
+    rows, _ = load_examples(DataSection(str(tmp_path / "rows.parquet"), extra=extra), 0)
+    assert rows["completion"][:] == ["a", "d"]
 
 
 def test_a_data_set_without_the_columns_names_them_and_the_option(tmp_path: Path):
@@ -95,9 +109,26 @@ def test_the_manifest_counts_texts_tokens_and_learnt_tokens(make_recipe: Callabl
     assert list(manifest.files) == ["rows.jsonl"]
 
 
-def test_nothing_to_learn_behind_the_length_is_an_error(make_recipe: Callable[..., Recipe], tmp_path: Path):
+@pytest.mark.parametrize("packing", ["windows", "padded", "isolated"])
+def test_the_manifest_counts_what_is_cut_and_only_what_is_left(
+    make_recipe: Callable[..., Recipe], tmp_path: Path, packing: str
+):
+    path = write_rows(tmp_path / "rows.jsonl", [{"prompt": "a", "completion": "b" * size} for size in (900, 3, 700)])
+    recipe = make_recipe(
+        f"data.path={path}", "data.format=prompt-completion", f"data.packing={packing}", "data.loss=all"
+    )
+    data = tokenize(recipe, load_tokenizer(recipe.model))
+    assert data.manifest.truncated == 2
+    assert data.manifest.tokens == data.manifest.learnt_tokens < 3 * recipe.data.length
+    assert set(data.train.column_names or ()) == {"input_ids", "labels"}
+
+
+@pytest.mark.parametrize("packing", ["padded", "isolated"])
+def test_nothing_to_learn_behind_the_length_is_an_error(
+    make_recipe: Callable[..., Recipe], tmp_path: Path, packing: str
+):
     path = write_rows(tmp_path / "rows.jsonl", [{"prompt": "a" * 900, "completion": "b"}])
-    recipe = make_recipe(f"data.path={path}", "data.format=prompt-completion", "data.packing=padded")
+    recipe = make_recipe(f"data.path={path}", "data.format=prompt-completion", f"data.packing={packing}")
     with pytest.raises(TrainingError, match="Nothing to learn"):
         tokenize(recipe, load_tokenizer(recipe.model))
 

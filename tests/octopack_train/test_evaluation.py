@@ -8,7 +8,7 @@ from huggingface_hub import ModelCard
 from octopack_train import evaluation
 from octopack_train.errors import TrainingError
 from octopack_train.evaluation import evaluate, servable, write_card
-from octopack_train.recipe import Recipe
+from octopack_train.recipe import Recipe, load_recipe
 from octopack_train.run_folder import RunFolder
 from octopack_train.sft import train
 
@@ -56,6 +56,16 @@ def test_the_merged_model_is_handed_to_octopack_evaluate_and_its_score_goes_into
     write_card(run)
     assert "0.2500" not in run.card_file.read_text()
     assert not run.evaluations.exists()
+
+
+def test_a_card_names_only_what_is_on_the_hub(run: RunFolder, make_recipe: Callable[..., Recipe], tmp_path: Path):
+    write_card(run)  # of a folder with the model, on data that is made up
+    assert not {"base_model", "datasets"} & set(ModelCard.load(run.card_file).data.to_dict())
+    recipe = load_recipe("octocoder", [f"output={run.path}"])
+    run.recipe_file.write_text(recipe.to_yaml())
+    write_card(run)
+    data = ModelCard.load(run.card_file).data.to_dict()
+    assert (data["base_model"], data["datasets"]) == ("bigcode/starcoder", ["ArmelR/guanaco-commits"])
 
 
 def test_an_evaluation_that_fails_keeps_the_model_and_says_where(run: RunFolder, monkeypatch: pytest.MonkeyPatch):

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from octopack_train.errors import TrainingError
-from octopack_train.faults import DownloadError, downloads, memory, writing
+from octopack_train.faults import RESUMES, DownloadError, downloads, memory, writing
 from octopack_train.recipe import Recipe
 
 
@@ -57,11 +57,21 @@ def test_memory_that_runs_out_while_loading_is_no_broken_download(make_recipe: C
     ],
 )
 def test_a_full_disk_is_told_as_one(fault: Exception):
-    with pytest.raises(TrainingError, match=r"The disk of runs/x is full.*resumes") as caught, writing(Path("runs/x")):
+    full = r"The disk of runs/x is full.*\(or set train\.keep_checkpoints=1; "
+    with pytest.raises(TrainingError, match=full) as caught, writing(Path("runs/x"), RESUMES):
         raise fault
     assert "\n" not in str(caught.value)
     with pytest.raises(RuntimeError, match="shape"), writing(Path("runs/x")):
         raise RuntimeError("shape mismatch")
+
+
+def test_a_place_that_cannot_be_written_is_told_as_one(tmp_path: Path):
+    file = tmp_path / "file"
+    file.write_text("")
+    complaint = r"Cannot write .*/file/x: choose another place"
+    with pytest.raises(TrainingError, match=complaint) as caught, writing(file / "x"):
+        (file / "x").write_text("")
+    assert "\n" not in str(caught.value)
 
 
 def test_other_faults_pass_through(make_recipe: Callable[..., Recipe]):

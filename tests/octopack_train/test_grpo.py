@@ -3,12 +3,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+import yaml
 
 from octopack_train import grpo
 from octopack_train.errors import TrainingError
 from octopack_train.grpo import FixReward, load_problems
 from octopack_train.model import load_tokenizer
-from octopack_train.recipe import Recipe
+from octopack_train.recipe import Recipe, build_recipe
 from sandboxes import Program, Status, Verdict
 
 pytest.importorskip("trl")
@@ -56,6 +57,20 @@ def test_starter_problems_in_two_languages_are_judged_as_the_benchmark_judges(ma
     task = get_task("humanevalfixtests-python")
     asked = task.problems("starter").get(names[0].partition(" ")[2])
     assert judge.programs[0] == task.program(asked, task.solution(asked, "    return 1\n"))
+
+
+def test_a_limit_leaves_problems_of_each_language(make_recipe: Callable[..., Recipe]):
+    languages = ("python", "cpp", "js", "java", "go", "rust")
+    recipe = make_recipe(
+        "method=grpo", "data.path=starter", f"grpo={{languages: [{', '.join(languages)}], prompt_length: 9000}}"
+    )
+    tokenizer = load_tokenizer(recipe.model)
+    for limit, expected in (("7", languages), ("2", languages[:2])):
+        limited = build_recipe(yaml.safe_load(recipe.to_yaml()), [f"data.limit={limit}"])
+        problems = load_problems(limited, tokenizer, silent)
+        named = [name.removeprefix("humanevalfixtests-").split(" ")[0] for name in problems.rows["problem"]]
+        assert named == [*languages, "python"][: int(limit)]
+        assert problems.languages == expected  # the sandbox opens for these
 
 
 def test_a_pass_that_looks_like_cheating_pays_nothing():

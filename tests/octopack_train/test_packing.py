@@ -20,9 +20,25 @@ class Characters:
     eos_token = "|"
     eos_token_id = END
 
-    def __call__(self, text: list[str], max_length: int | None = None, truncation: bool = False) -> dict[str, Any]:
-        ids = [[END if letter == "|" else ord(letter) for letter in part] for part in text]
-        return {"input_ids": [row[:max_length] if truncation else row for row in ids]}
+    begin = ""
+    """What every text begins with."""
+
+    def __call__(self, text: list[str], add_special_tokens: bool = True, **_: Any) -> dict[str, Any]:
+        begin = self.begin if add_special_tokens else ""
+        return {"input_ids": [[END if letter == "|" else ord(letter) for letter in begin + part] for part in text]}
+
+
+class BeginningCharacters(Characters):
+    """As Llama's, which puts a token of its own in front of every text."""
+
+    begin = "^"
+
+
+class BlankCharacters(Characters):
+    """As SentencePiece, which puts a blank in front of every text, special tokens wanted or not."""
+
+    def __call__(self, text: list[str], add_special_tokens: bool = True, **_: Any) -> dict[str, Any]:
+        return super().__call__([f"_{part}" for part in text])
 
 
 TOKENIZER = Characters()
@@ -98,10 +114,33 @@ def test_an_end_token_inside_the_prompt_does_not_crash_the_run():
     assert learnt(rows) == ["....de|"]
 
 
-def test_isolated_rows_tokenise_prompt_and_completion_apart():
-    rows = isolated([Example("Q: ", "ab")], TOKENIZER, loss_on_prompt=False)
+def test_isolated_rows_move_a_blank_to_the_completion():
+    rows = isolated([Example("Q: ", "ab")], TOKENIZER, 9, loss_on_prompt=False)
     assert shown(rows) == ["Q: ab|"]
     assert learnt(rows) == [".. ab|"]
+
+
+def test_what_a_tokenizer_puts_in_front_of_a_text_is_not_in_front_of_its_completion():
+    example = Example("Q\n", "ab")
+    for tokenizer, begin in ((BeginningCharacters(), "^"), (BlankCharacters(), "_")):
+        rows = isolated([example], tokenizer, 9, loss_on_prompt=False)
+        assert shown(rows) == [f"{begin}Q\nab|"]
+        assert learnt(rows) == ["...ab|"]
+    rows = list(
+        constant_length(lambda: [example], BeginningCharacters(), length=6, buffer_characters=4, loss_on_prompt=False)
+    )
+    assert learnt(rows) == ["...ab|"]
+
+
+def test_texts_that_lose_their_end_are_counted():
+    texts = [Example("ab", "cdef"), Example("g", ""), Example("hijk", "l")]
+    for rows in (
+        windows(texts, TOKENIZER, 4),
+        padded(texts, TOKENIZER, 4, loss_on_prompt=False),
+        isolated(texts, TOKENIZER, 4, loss_on_prompt=False),
+    ):
+        assert [row.truncated for row in rows if row.input_ids] == [1, 0, 1]
+        assert max(len(row.input_ids) for row in rows) == 4
 
 
 def test_fixed_windows_pad_ids_mask_and_labels():

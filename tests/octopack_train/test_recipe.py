@@ -47,6 +47,13 @@ def test_overrides_take_dotted_and_unique_bare_keys():
     assert load_recipe("octocoder", ["lora=null", "model.quantization=none"]).lora is None
 
 
+def test_a_tilde_is_the_home_folder(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    recipe = load_recipe("tiny", ["output=~/runs/x", "data.path=~/rows.jsonl", "model.name=~/model"])
+    assert (recipe.output, recipe.data.path) == ("/home/me/runs/x", "/home/me/rows.jsonl")
+    assert recipe.model.name == "/home/me/model"
+
+
 @pytest.mark.parametrize(
     ("override", "complaint"),
     [

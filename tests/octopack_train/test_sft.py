@@ -208,8 +208,10 @@ def test_a_finished_run_is_left_as_it_is(make_recipe: Callable[..., Recipe]):
     assert lines == [f"{run.path} is finished already; --fresh trains again."]
     # Killed while the final weights were written: the checkpoint of the last step must not give a third one.
     run.model.rename(run.path / "model.partial")
+    (run.path / "model.partial" / "model-00002-of-00002.safetensors").write_text("of the killed run")
     train(recipe, report=silent)
     assert losses(run) == pytest.approx(whole, rel=1e-5)
+    assert [file.name for file in run.model.glob("*.safetensors")] == ["model.safetensors"]
 
 
 @pytest.mark.model

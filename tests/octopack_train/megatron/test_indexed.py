@@ -64,6 +64,16 @@ def test_an_error_while_writing_leaves_nothing(tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def full(_: IndexedWriter) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(IndexedWriter, "_write_index", full)
+    with pytest.raises(OSError, match="No space"), IndexedWriter(tmp_path / "data", np.uint16) as writer:
+        writer.add_document([1])
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_damaged_data_sets_are_refused(tmp_path: Path):
     with IndexedWriter(tmp_path / "data", np.uint16) as writer:
         writer.add_document([1, 2])

@@ -88,6 +88,7 @@ def test_long_rows_are_left_out(tiny_model: Path, tmp_path: Path):
         ('{"inputs": "a", "outputs": "b"}\n', "needs the text columns inputs, targets; found inputs, outputs"),
         ('{"inputs": "a", "targets": 3}\n', "needs the text columns"),
         ("[1]\n", "needs the text columns"),
+        ('{"inputs": "a", "targets": "\\ud800"}\n', r"byte 0: not Unicode text"),
         ("", "No row is left"),
     ],
 )
@@ -105,6 +106,8 @@ def test_bad_rows_are_named_and_nothing_is_left_behind(tiny_model: Path, tmp_pat
         ({"append_end": frozenset({"answers"})}, "append-end"),
         ({"joined": True, "keys": ("text",)}, "two --keys"),
         ({"train_share": 1.0}, "train-share"),
+        ({"keys": ()}, "name text columns"),
+        ({"keys": ("text", "text")}, "each once"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(tmp_path: Path, options: dict[str, Any], complaint: str):
