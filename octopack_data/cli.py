@@ -80,7 +80,7 @@ def oasst(
     with opt.user_errors():
         summary = opt.run_step(Oasst(only_code=only_code), units_of(inputs), run)
         if summary:
-            languages = summary.statistics.tallies.get("languages of the answers", {})
+            languages: Mapping[str, int] = summary.statistics.tallies.get("languages of the answers", {})
             _print_counts("code in the answers", dict(sorted(languages.items(), key=lambda item: -item[1])))
 
 
@@ -295,7 +295,7 @@ def decontaminate(
         step = Decontamination(load_benchmark(benchmark or None, ngram))
         summary = opt.run_step(step, units_of(inputs), replace(run, keep_dropped=True))
         if summary:
-            hits = summary.statistics.tallies.get("benchmark hits", {})
+            hits: Mapping[str, int] = summary.statistics.tallies.get("benchmark hits", {})
             shown = sorted(hits.items(), key=lambda item: (-item[1], item[0]))[:40]
             _print_counts(f"benchmark hits ({len(hits)} different)", dict(shown))
 
