@@ -102,18 +102,24 @@ class Loop:
         return Measured(samples, tokens, time.perf_counter() - started)
 
 
-def changed_by_ending_early(completions: list[Completion]) -> int:
-    """How many whole completions have another solution when they are cut where ours would have ended them."""
-    changed = 0
-    for completion in completions:
-        request, task = completion.request, get_task(completion.request.task)
-        watch = Watch(lambda text, task=task, request=request: task.is_complete(text, request.prompt.format))
-        for index in range(0, len(completion.text), 3):
-            if watch.add(completion.text[index : index + 3]):
-                break
-        read = [task.solution(request.problem, text, request.prompt.format) for text in (completion.text, watch.text)]
-        changed += read[0] != read[1]
-    return changed
+def ended_early(completion: Completion) -> str:
+    """What ours would have kept of a whole completion, with tokens of three characters."""
+    request, task = completion.request, get_task(completion.request.task)
+    watch = Watch(lambda text: task.is_complete(text, request.prompt.format))
+    for index in range(0, len(completion.text), 3):
+        if watch.add(completion.text[index : index + 3]):
+            break
+    return watch.text
+
+
+def has_other_solution(completion: Completion) -> bool:
+    """Whether ending a whole completion early would change its solution."""
+    request, task = completion.request, get_task(completion.request.task)
+    whole, cut = (
+        task.solution(request.problem, text, request.prompt.format)
+        for text in (completion.text, ended_early(completion))
+    )
+    return whole != cut
 
 
 def main() -> None:
@@ -124,7 +130,7 @@ def main() -> None:
     parser.add_argument("--dataset", default="starter")
     parser.add_argument("--prompt", default="instruct")
     parser.add_argument("--problems", type=int, default=16, help="problems of each task for ours")
-    parser.add_argument("--baseline-problems", type=int, default=2, help="of which the slow loop does so many; 0: none")
+    parser.add_argument("--baseline-problems", type=int, default=2, help="the slow loop does so many of them; 0: none")
     parser.add_argument("--n-samples", type=int, default=5)
     parser.add_argument("--max-length", type=int, default=1024)
     parser.add_argument("--model-args", type=json.loads, default={}, help="options of vLLM, as JSON")
@@ -142,16 +148,16 @@ def main() -> None:
             print(f"{task}: ours                   {early}", flush=True)
             whole, completions = measure(backend, requests_of(task, arguments, arguments.n_samples, Stop.NEVER))
             print(f"{task}: ours, no early end     {whole}", flush=True)
-            changed = changed_by_ending_early(completions)
+            changed = sum(map(has_other_solution, completions))
             print(f"{task}: solutions changed by ending early: {changed} of {len(completions)}", flush=True)
             ways[task] = {"ours": early, "ours without early end": whole}
             rows[task] = {"changed": changed}
     if arguments.baseline_problems:
         loop = Loop(arguments.model)
-        arguments.problems = arguments.baseline_problems
         loop.measure(requests_of(tasks[0], arguments, BATCH, Stop.PAPER)[:1], sampling)
         for task in tasks:
             requests = requests_of(task, arguments, arguments.n_samples, Stop.PAPER)
+            requests = requests[:: max(1, len(requests) // arguments.baseline_problems)][: arguments.baseline_problems]
             ways[task]["plain loop"] = loop.measure(requests, sampling)
             print(f"{task}: plain loop, batch {BATCH}    {ways[task]['plain loop']}", flush=True)
     for task, measured in ways.items():
