@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cache
 from hashlib import blake2b
 from typing import Any
 
@@ -418,6 +419,7 @@ def paper_recipe(seed: int, starts: tuple[str, ...] | None = None) -> Recipe:
     return Recipe(before, "P11 token count", after)
 
 
+@cache
 def recipe(semantics: Semantics, seed: int, starts: tuple[str, ...] | None = None) -> Recipe:
     """Return the rules of a reading."""
     return paper_recipe(seed, starts) if semantics is Semantics.PAPER else scripts_recipe(semantics, seed, starts)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar
 
 import orjson
@@ -61,9 +60,9 @@ class CommitPackFT(Step):
         """Whether rows go to one folder for each language."""
         return self.by_language
 
-    @cached_property
+    @property
     def recipe(self) -> Recipe:
-        """The ordered rules."""
+        """The ordered rules; kept outside of the step, which travels to other processes as they cannot."""
         return recipe(self.semantics, self.seed, self.starts)
 
     @property

@@ -63,6 +63,17 @@ def test_commitpackft(app: typer.Typer, shards: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "new").exists()
 
 
+def test_commitpackft_goes_on_with_several_processes(app: typer.Typer, shards: Path, tmp_path: Path) -> None:
+    write_rows(shards / "p2.jsonl", [commit(7000)])
+    base = ("commitpackft", shards, "--tokenizer", "none")
+    assert invoke(app, *base, "-o", tmp_path / "whole").exit_code == 0
+    assert invoke(app, *base, "-o", tmp_path / "parts", "--shard", "0/3").exit_code == 0
+    done = invoke(app, *base, "-o", tmp_path / "parts", "--workers", "2")
+    assert done.exit_code == 0, done.output
+    for path in (tmp_path / "whole").glob("*.json*"):
+        assert (tmp_path / "parts" / path.name).read_bytes() == path.read_bytes()
+
+
 def test_commitpackft_by_language_and_model(app: typer.Typer, shards: Path, tmp_path: Path) -> None:
     none = ("--tokenizer", "none")
     done = invoke(app, "commitpackft", shards, "-o", tmp_path / "l", *none, "--by-language", "--languages", "Go")
