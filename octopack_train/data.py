@@ -287,7 +287,7 @@ def _load(data: DataSection, split: str) -> Dataset:
 def _check_json_lines(path: Path) -> None:
     """Name the first line that is no JSON object: the loader of `datasets` would not."""
     with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
-        if path.name.removesuffix(".gz").endswith(".json") and lines.read(1) == b"[":
+        if path.name.removesuffix(".gz").endswith(".json") and lines.read(1000).lstrip().startswith(b"["):
             return  # one array, which the loader reads as well
         lines.seek(0)
         for number, line in enumerate(lines, start=1):

@@ -60,7 +60,10 @@ def to_transformers(source: Path, target: Path, *, vocabulary: int | None = None
 
     check_new(target)
     arguments, version, tensors = _read_checkpoint(source)
-    config = _config(arguments, tensors)
+    try:
+        config = _config(arguments, tensors)
+    except (KeyError, AttributeError) as error:  # such as positions, which a model with ALiBi has none of
+        raise TrainingError(f"{source} is not a GPT of BigCode's Megatron-LM: {error}.") from error
     if vocabulary is not None:
         if not 0 < vocabulary <= config.vocab_size:
             raise TrainingError(f"--vocab-size {vocabulary}: the checkpoint has {config.vocab_size} rows.")

@@ -84,6 +84,13 @@ def test_damaged_files_name_the_line(tmp_path: Path, content: str, complaint: st
         load_examples(DataSection(str(path)), 0)
 
 
+def test_an_array_may_begin_behind_a_blank_line(tmp_path: Path):
+    path = tmp_path / "rows.json"
+    path.write_text("\n " + json.dumps([{"prompt": "a", "completion": "b"}], indent=2))
+    rows, _ = load_rows(DataSection(str(path)), 0)
+    assert rows[0] == {"prompt": "a", "completion": "b"}
+
+
 def test_missing_and_unknown_files_are_refused(tmp_path: Path):
     with pytest.raises(TrainingError, match="There is no file"):
         load_rows(DataSection(str(tmp_path / "none.jsonl")), 0)

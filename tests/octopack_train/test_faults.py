@@ -17,7 +17,7 @@ from octopack_train.recipe import Recipe
         (OSError("403 Client Error: you must accept the terms, GatedRepoError"), "accept its terms"),
         (OSError("x/y is not a local folder and is not a valid model identifier"), "check the name"),
         (RuntimeError("Error while deserializing header: incomplete metadata"), "cut short"),
-        (ValueError("something else"), "Cannot load the model x: ValueError: something else"),
+        (ValueError("something else"), r"Cannot load the model x: ValueError: something else\.$"),
     ],
 )
 def test_what_goes_wrong_while_loading_becomes_one_line(fault: Exception, complaint: str):
@@ -31,6 +31,14 @@ def test_an_interrupted_download_is_found_behind_other_errors():
     fault = ValueError("could not build the data set")
     fault.__cause__ = ConnectionError("connection reset by peer")
     with pytest.raises(DownloadError), downloads("the data set x"):
+        raise fault
+
+
+def test_the_reason_behind_an_error_that_says_nothing_is_told():
+    fault = RuntimeError("An error occurred.")
+    fault.__cause__ = ValueError("half a surrogate pair in row 7")
+    complaint = r"RuntimeError: An error occurred; ValueError: half a surrogate pair in row 7\.$"
+    with pytest.raises(TrainingError, match=complaint), downloads("the data set x"):
         raise fault
 
 

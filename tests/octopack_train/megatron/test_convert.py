@@ -143,6 +143,17 @@ def test_what_is_no_checkpoint_of_megatron_is_refused(tmp_path: Path, content: A
     assert not (tmp_path / "out").exists()
 
 
+def test_a_model_without_learnt_positions_is_refused(model: Any, tmp_path: Path):
+    to_megatron(str(tmp_path / "model"), tmp_path / "megatron")
+    file = tmp_path / "megatron" / "release" / "mp_rank_00" / CHECKPOINT_FILE
+    content = torch.load(file, weights_only=False)
+    del content["model"]["language_model"]["embedding"]["position_embeddings"]
+    torch.save(content, file)
+    with pytest.raises(TrainingError, match=r"not a GPT of BigCode's Megatron-LM: 'position_embeddings\.weight'"):
+        to_transformers(tmp_path / "megatron", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_damaged_and_missing_files_are_refused(tmp_path: Path):
     (tmp_path / "cut.pt").write_bytes(pickle.dumps({"a": 1})[:5])
     with pytest.raises(TrainingError):
