@@ -60,6 +60,8 @@ _JSON_TYPES = {
     },
 }
 _GROUP_ROWS = 5_000
+_LINE_BYTES = 16 << 20
+"""Longest line that DuckDB makes room for, twice for each thread; the few tables with longer ones are told apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,13 +342,13 @@ def _quoted(files: Sequence[Path]) -> str:
     return "[" + ", ".join("'" + str(file).replace("'", "''") + "'" for file in files) + "]"
 
 
-def _reader(files: Sequence[Path], types: Mapping[str, str]) -> str:
+def _reader(files: Sequence[Path], types: Mapping[str, str], longest: int = _LINE_BYTES) -> str:
     if shard_format(files[0]) is ShardFormat.PARQUET:
         return f"read_parquet({_quoted(files)}, union_by_name = true)"
     columns = ", ".join(f"\"{name}\": '{kind}'" for name, kind in types.items())
     return (
         f"read_json({_quoted(files)}, format = 'newline_delimited', columns = {{{columns}}}, "
-        "maximum_object_size = 268435456)"
+        f"maximum_object_size = {max(longest, _LINE_BYTES)})"
     )
 
 
@@ -392,8 +394,8 @@ def _register(connection: duckdb.DuckDBPyConnection, table: str, files: Sequence
         try:
             connection.execute(f"SELECT COUNT(*), COUNT(COLUMNS(*)) FROM {reader}").fetchall()
         except _engine_errors():
-            files, broken = _sift(table, files, output)
-            reader = _reader(files, _JSON_TYPES[table])
+            good, broken, longest = _sift(table, files, output)
+            reader = _reader([good], _JSON_TYPES[table], longest + 1)
     try:
         connection.execute(f"CREATE OR REPLACE VIEW {table} AS SELECT * FROM {reader}")
     except _engine_errors() as error:
@@ -401,10 +403,14 @@ def _register(connection: duckdb.DuckDBPyConnection, table: str, files: Sequence
     return broken
 
 
-def _sift(table: str, files: Sequence[Path], output: Path) -> tuple[list[Path], int]:
-    """Copy the good lines of a table beside the stages and its broken lines to `_broken/`."""
+def _sift(table: str, files: Sequence[Path], output: Path) -> tuple[Path, int, int]:
+    """Copy the good lines of a table beside the stages and its broken lines to `_broken/`.
+
+    Returns:
+        The file of the good lines, how many are broken, and the bytes of the longest good one.
+    """
     good = output / _STAGES_FOLDER / f"{table}.jsonl"
-    broken = 0
+    broken = longest = 0
     with atomic_file(good) as whole, atomic_file(output / _BROKEN_FOLDER / f"{table}.jsonl") as aside:
         for file in files:
             for lines in read_lines(file):
@@ -414,8 +420,9 @@ def _sift(table: str, files: Sequence[Path], output: Path) -> tuple[list[Path], 
                     elif line.strip():
                         fits = _fits(table, line)
                         broken += not fits
+                        longest = max(longest, len(line) if fits else 0)
                         (whole if fits else aside).write(line + b"\n")
-    return [good], broken
+    return good, broken, longest
 
 
 def _fits(table: str, line: bytes) -> bool:

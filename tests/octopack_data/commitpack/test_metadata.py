@@ -325,6 +325,17 @@ def test_empty_files_and_odd_sizes_of_languages_are_no_fault(tmp_path: Path) -> 
     assert {row["commit"] for row in stage_rows(tmp_path / "out", 5)} == {"good"}
 
 
+def test_little_memory_is_enough_and_long_lines_are_read(tmp_path: Path) -> None:
+    sources = tables(tmp_path / "in", [commit("good")])
+    DuckDBEngine(tmp_path / "little", default_rules(), memory="200MB", threads=2).run(sources)
+    assert {row["commit"] for row in stage_rows(tmp_path / "little", 5)} == {"good"}
+    long = commit("long") | {"parents": "x" * (17 << 20)}  # above what a reader makes room for at first
+    write_rows(sources.commits[0], [commit("good"), long])
+    result = DuckDBEngine(tmp_path / "long", default_rules()).run(sources)
+    assert result.broken == 0
+    assert {row["commit"] for row in stage_rows(tmp_path / "long", 5)} == {"good", "long"}
+
+
 def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
     sources = tables(tmp_path / "in", [commit("good")])
     engine = DuckDBEngine(tmp_path / "out", default_rules())
