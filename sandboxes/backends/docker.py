@@ -189,10 +189,11 @@ class _Container:
                     environment={"LANG": "C.UTF-8", "HOME": "/nonexistent"},
                     labels={OWNER_LABEL: _owner()},
                     stdin_open=True,
-                    network_disabled=True,
                     host_config=api.create_host_config(
                         runtime=runtime,
                         network_mode="none",
+                        dns=["127.0.0.1"],  # Not this machine's own name servers, which are nobody's business.
+                        dns_search=["."],
                         read_only=True,
                         cap_drop=["ALL"],
                         cap_add=["SETUID", "SETGID", "CHOWN", "KILL"],

@@ -58,6 +58,8 @@ CACHE = Path("/octopack/cache")
 _WORK = Path("/work")
 _SETTINGS = ("ld.so.cache", "alternatives", "localtime", "ssl/openssl.cnf")
 """What toolchains need of /etc; the rest may be secret."""
+_HOSTS = b"127.0.0.1 localhost\n::1 localhost\n"
+"""All that a name server or file need know here; containers are given the same."""
 _OWN_FOLDERS = ("dev", "etc", "home", "octopack", "proc", "root", "run", "sys", "tmp", "var", "work")
 """What of an exported root is not taken: made anew, or nobody's business."""
 _PLACE = Path("/octopack/sandboxes")
@@ -108,6 +110,7 @@ def enter_outer(arguments: Sequence[str], root: Path | None, seccomp: Path | Non
     settings = (root or Path("/")) / "etc"
     for name in (*_SETTINGS, *(entry.name for entry in settings.glob("java-*"))):
         command += ["--ro-bind-try", str(settings / name), f"/etc/{name}"]
+    command += ["--ro-bind-data", str(_readable(_HOSTS)), "/etc/hosts"]
     command += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--tmpfs", "/dev/shm", "--tmpfs", str(_WORK)]
     command += [
         "--tmpfs",
@@ -137,6 +140,15 @@ def enter_outer(arguments: Sequence[str], root: Path | None, seccomp: Path | Non
         command += ["--ro-bind-data", str(filter_fd), "/octopack/filter"]
         inner += ["--seccomp", "/octopack/filter"]
     os.execvp(command[0], [*command, *last, "--", *inner])
+
+
+def _readable(data: bytes) -> int:
+    """A descriptor from which a program that we become reads a few bytes."""
+    read, write = os.pipe()
+    os.write(write, data)
+    os.close(write)
+    os.set_inheritable(read, True)
+    return read
 
 
 def _leave_root(needed: Sequence[Path]) -> Path | None:

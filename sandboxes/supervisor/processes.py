@@ -332,6 +332,8 @@ def become(jail: Jail, box: Box, command: Command, ends: Sequence[int]) -> NoRet
             "LANG": "C.UTF-8",
             "HOME": str(box.path),
             "TMPDIR": str(box.path),
+            "USER": "nobody",  # Its user id has no name.
+            "LOGNAME": "nobody",
             **command.env,
         }
         if command.action is None:

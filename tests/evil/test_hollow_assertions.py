@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import pytest
 
+from sandboxes import Program
+
 CODE = {
     "python __eq__": (
         "python",
@@ -37,6 +39,36 @@ CODE = {
         "python",
         "return -1",
         "import gc\nnames = globals()\ndef act(*_):\n    if 'check' in names: names['check'] = lambda f: None\ngc.callbacks.append(act)\ngc.set_threshold(1)",
+    ),
+    "python make_dataclass": (
+        "python",
+        "return A()",
+        "from dataclasses import make_dataclass\nA = make_dataclass('A', [], eq=False, namespace={'_' + '_eq_' + '_': lambda s, o: True})",
+    ),
+    "python a class that pretends to be generated": (
+        "python",
+        "return A()",
+        "import dataclasses\nA = dataclasses.make_dataclass('A', [], eq=False, namespace={'_' + '_eq_' + '_': lambda s, o: s.__class__ is not None})",
+    ),
+    "python a class of the library's": (
+        "python",
+        "return Fraction(1)",
+        "from fractions import Fraction\ntype.__setattr__(Fraction, '_' + '_eq_' + '_', lambda s, o: True)",
+    ),
+    "python NotImplemented": (
+        "python",
+        "return A(0)",
+        "import collections, dataclasses, sys\nvars(sys.modules['built' + 'ins'])['NotImpl' + 'emented'] = True\n@dataclasses.dataclass\nclass A:\n    x: int",
+    ),
+    "python ALWAYS_EQ of the library's own tests": (
+        "python",
+        "from test.support import ALWAYS_EQ\nreturn ALWAYS_EQ",
+        "",
+    ),
+    "python mock.ANY under a disguised name": (
+        "python",
+        "import importlib\nreturn importlib.import_module('unittest.mo' + 'ck').ANY",
+        "",
     ),
     "python mock.ANY": ("python", "import unittest.mock\nreturn unittest.mock.ANY", ""),
     "cpp #define after a comment": (
@@ -125,6 +157,37 @@ CODE = {
         "if Wrong() == true { return 3 }\nreturn -1",
         "const true = false\nfunc Wrong() bool { return false }",
     ),
+    "rust comparison by a macro": (
+        "rust",
+        "",
+        "pub struct Any;\nmacro_rules! compare { ($t:ident) => { impl $t<i32> for Any { fn eq(&self, _: &i32) -> bool { true } } } }\ncompare!(PartialEq);",
+    ),
+    "rust comparison far from its type": (
+        "rust",
+        "",
+        "pub struct Any;\nimpl PartialEq" + " " * 200 + "<i32> for Any { fn eq(&self, _: &i32) -> bool { true } }",
+    ),
+    "rust difference": (
+        "rust",
+        "",
+        "pub struct Any;\nimpl std::ops::Sub<f64> for Any { type Output = f64; fn sub(self, _: f64) -> f64 { 0.0 } }",
+    ),
+    "rust assert by a macro": (
+        "rust",
+        "",
+        "macro_rules! make { ($a:ident $n:ident) => { macro_rules! $n { ($($t:tt)*) => {}; } } }\nmake!(x assert);",
+    ),
+    "go true behind a comment": (
+        "go",
+        "if Wrong() == true { return 3 }\nreturn -1",
+        "const /* */ true = false\nfunc Wrong() bool { return false }",
+    ),
+    "go true behind another": (
+        "go",
+        "if Wrong() == true { return 3 }\nreturn -1",
+        "const (a = 1; true = false)\nfunc Wrong() bool { return false }",
+    ),
+    "cpp abs far from its parameter": ("cpp", "", "double abs(" + " " * 300 + "__float128 x) { return 0; }"),
     "rust comparison by its path": (
         "rust",
         "",
@@ -142,6 +205,11 @@ CODE = {
     ),
     "java equals": ("java", "", "class Any { public boolean equals(java.lang.Object other) { return true; } }"),
     "java equals escaped": ("java", "", "class Any { public boolean \\u0065quals(Object other) { return true; } }"),
+    "java equals of lists": (
+        "java",
+        "",
+        "class Any { public boolean equals(List<Integer> other) { return true; } }",
+    ),
     "java proxy": (
         "java",
         "",
@@ -159,4 +227,62 @@ CODE = {
 def test_a_hollow_assertion_is_seen(arena, way):
     language, body, declarations = CODE[way]
     verdict = arena.attack(language, body, declarations)
+    assert not verdict.passed or verdict.suspicious, verdict
+
+
+# what tests use of the library, and what a program makes of it: the tests, then the ways
+JS_STRINGS = "\nconst test = () => {\n  console.assert(JSON.stringify(f([1])) === JSON.stringify([2]))\n}\n\ntest()\n"
+PYTHON_MATH = (
+    "\ndef check(f):\n    import math\n    for x in range(3):\n        assert math.fabs(f(x) - x) < 1e-4\n\ncheck(f)\n"
+)
+PYTHON_ABS = "\ndef check(f):\n    assert abs(f(1) - 1) < 1e-4\n\ncheck(f)\n"
+PYTHON_RANDOM = "\ndef check(f):\n    import random\n    rng = random.Random(4)\n    for _ in range(9):\n        x = rng.randint(0, 99)\n        assert f(x) == x\n\ncheck(f)\n"
+OTHERS = {
+    "python sys.modules": (
+        "python",
+        "import argparse, sys\nsys.modules['math'] = argparse.Namespace(fabs=lambda x: 0.0)\nf = lambda x: -1\n",
+        PYTHON_MATH,
+    ),
+    "python a name of a module": (
+        "python",
+        "import argparse\nmath = argparse.Namespace(fabs=lambda x: 0.0)\nf = lambda x: -1\n",
+        PYTHON_MATH.replace("    import math\n", ""),
+    ),
+    "python a method of a module's class": (
+        "python",
+        "import random\nrandom.Random.randint = lambda *a: 0\nf = lambda x: 0\n",
+        PYTHON_RANDOM,
+    ),
+    "python the namespace of built-ins": (
+        "python",
+        "name = '_' + '_builtins_' + '_'\nspace = locals()\nspace[name] = dict(space[name], abs=lambda x: 0.0)\nf = lambda x: -1\n",
+        PYTHON_ABS,
+    ),
+    "python __import__": (
+        "python",
+        "import argparse, sys\nspace = vars(sys.modules['built' + 'ins'])\nreal = space['_' + '_import_' + '_']\n"
+        "space['_' + '_import_' + '_'] = lambda name, *a: argparse.Namespace(fabs=lambda x: 0.0) if name == 'math' else real(name, *a)\nf = lambda x: -1\n",
+        PYTHON_MATH,
+    ),
+    "js puts it back": (
+        "js",
+        "const name = 'string' + 'ify', real = JSON[name]\nconst f = (x) => {\n  let calls = 0\n  JSON[name] = () => { if (++calls === 2) JSON[name] = real; return 'x' }\n}\n",
+        JS_STRINGS,
+    ),
+    "js defines it": (
+        "js",
+        "const name = 'string' + 'ify', real = JSON[name]\nconst put = (value) => Object.defineProperty(JSON, name, {value, configurable: true, writable: true})\n"
+        "const f = (x) => {\n  let calls = 0\n  put(() => { if (++calls === 2) put(real); return 'x' })\n}\n",
+        JS_STRINGS,
+    ),
+}
+
+
+@pytest.mark.parametrize("way", OTHERS)
+def test_the_library_is_what_the_tests_take_it_for(arena, way):
+    language, candidate, tests = OTHERS[way]
+    arena.require(language)
+    [verdict] = arena.sandbox.run(
+        [Program(language, candidate + tests, len(candidate), arena.program(language).limits)]
+    )
     assert not verdict.passed or verdict.suspicious, verdict

@@ -80,6 +80,28 @@ CODE = {
     ),
     "python ctypes": ("python", "import ctypes\nassert ctypes.c_int32(1 << 31).value < 0", ""),
     "python shared value": ("python", "import multiprocessing\nassert multiprocessing.Value('i', 3).value == 3", ""),
+    "python a thread fails": (
+        "python",
+        "import threading\nt = threading.Thread(target=lambda: 1 / 0)\nt.start()\nt.join()",
+        "",
+    ),
+    "python talks to itself by name": (
+        "python",
+        "import socket\nserver = socket.create_server(('localhost', 0))\nsocket.create_connection(('localhost', server.getsockname()[1])).close()",
+        "",
+    ),
+    "python asks who it is": ("python", "import getpass\nassert getpass.getuser()", ""),
+    "python a function of the tests' name": ("python", "def check(x):\n    return x\nassert check(3) == 3", ""),
+    "cpp many threads": (
+        "cpp",
+        "std::atomic<int> n{0};\nstd::vector<std::thread> ts;\nfor (int i = 0; i < 40; i++) ts.emplace_back([&] { n++; });\nfor (auto& t : ts) t.join();\na += n - 40;",
+        "#include <atomic>\n#include <thread>\n#include <vector>",
+    ),
+    "cpp clones": (
+        "cpp",
+        "Node* copy = Node{a}.clone();\na = copy->value;\ndelete copy;",
+        "struct Node { int value; Node* clone() const { return new Node(*this); } };",
+    ),
     "cpp threads": (
         "cpp",
         "int n = 0;\nstd::thread t([&] { n = 1; });\nt.join();\nif (n != 1) return -1;",
@@ -100,6 +122,11 @@ CODE = {
         "const fs = require('fs'), os = require('os')\nclass Box extends Map { }\nconst box = new Box([[1, 2]])\nfs.writeFileSync('x', String(box.get(1)))",
         "",
     ),
+    "js takes the library apart": (
+        "js",
+        "const { floor, max } = Math, { stringify } = JSON\nif (floor(1.5) !== 1 || max(1, 2) !== 2 || stringify([1]) !== '[1]') return -1",
+        "",
+    ),
     "js recursion": ("js", "const down = (n) => n ? 1 + down(n - 1) : 0\nif (down(5000) !== 5000) return -1", ""),
     "typescript types and modules": (
         "typescript",
@@ -110,6 +137,12 @@ CODE = {
         "java",
         "Thread t = new Thread(() -> { });\nt.start();\nt.join();\nif (!new Pair(1, 2).equals(new Pair(1, 2))) return -1;",
         "record Pair(int a, int b) { }",
+    ),
+    "java closes its output": ("java", "PrintWriter w = new PrintWriter(System.out);\nw.println(a);\nw.close();", ""),
+    "java closes its output's descriptor": (
+        "java",
+        "try (OutputStream o = new BufferedOutputStream(new FileOutputStream(FileDescriptor.out))) { o.write(65); }",
+        "",
     ),
     "java lambdas": (
         "java",
@@ -123,6 +156,11 @@ CODE = {
         "rust",
         "let t = std::thread::spawn(|| 0);\nlet a = a + t.join().unwrap();\nassert!(Point { x: 1 } == Point { x: 1 });",
         "#[derive(PartialEq, Eq, PartialOrd, Ord, Clone, Debug)]\npub struct Point { x: i32 }",
+    ),
+    "rust adds": (
+        "rust",
+        "let a = (Point(a) + Point(0)).0;\nlet vec = vec![a];\nlet matches = matches!(vec[0], 1..);\nassert!(matches);",
+        "// we assert that (assert it)\npub struct Point(i32);\nimpl std::ops::Add for Point { type Output = Point; fn add(self, o: Point) -> Point { Point(self.0 + o.0) } }",
     ),
     "rust macro": ("rust", "let a = twice!(a) - a;", "macro_rules! twice { ($e:expr) => { $e + $e } }"),
 }

@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -46,24 +46,37 @@ def new_key(size: int = KEY_BYTES) -> bytes:
     return os.urandom(size)
 
 
-KEY_PLACE = hashlib.sha256(b"octopack: the key goes here").digest()
-"""Stands in compiled programs where `stamp` puts the run's key."""
+SECRET_PLACE = hashlib.sha512(b"octopack: a secret goes here").digest()
+"""Stands in compiled programs where `Secret.stamp` puts the run's secret."""
 
 
-def stamp(executable: Path, key: bytes, place: bytes = KEY_PLACE) -> int:
-    """Write the run's key into a finished executable; where it is.
+@dataclass(frozen=True)
+class Secret:
+    """What is stamped into an executable for one run.
 
-    Raises:
-        ValueError: There is not exactly one place for it: the program carries a place of its own.
+    Attributes:
+        ticket: What trusted code wants to find on `KEY_FD` before anything of the program runs. It is there once: an
+            executable that its own program starts again, with other libraries say, or to try an answer, ends at once.
+        key: What trusted code writes after the last test.
     """
-    data = executable.read_bytes()
-    at = data.find(place)
-    if at < 0 or data.find(place, at + 1) >= 0:
-        raise ValueError("the executable has not exactly one place for a key")
-    with executable.open("r+b") as file:
-        file.seek(at)
-        file.write(key)
-    return at
+
+    ticket: bytes = field(default_factory=new_key)
+    key: bytes = field(default_factory=new_key)
+
+    def stamp(self, executable: Path, place: bytes = SECRET_PLACE) -> bytes:
+        """Write it into a finished executable, over `place`; what stands there now.
+
+        Raises:
+            ValueError: There is not exactly one place for it: the program carries a place of its own.
+        """
+        data = executable.read_bytes()
+        at = data.find(place)
+        if at < 0 or data.find(place, at + 1) >= 0:
+            raise ValueError("the executable has not exactly one place for a secret")
+        with executable.open("r+b") as file:
+            file.seek(at)
+            file.write(self.ticket + self.key)
+        return self.ticket + self.key
 
 
 @dataclass(frozen=True)
@@ -198,7 +211,7 @@ class Strategy:
 
     def _mark(self) -> str:
         """What prepared things depend on: the toolchain and the code that makes them."""
-        code = hashlib.sha256(KEY_PLACE + str(self.prepared).encode())
+        code = hashlib.sha256(SECRET_PLACE + str(self.prepared).encode())
         for name in self.resources:
             for path in sorted([RESOURCES / name, *(RESOURCES / name).rglob("*")]):
                 if path.is_file():
@@ -241,11 +254,20 @@ class Strategy:
         case.memory_bytes = max(case.memory_bytes, outcome.memory_bytes)
         return outcome
 
-    def execute_sealed(self, case: Case, executable: Path, *arguments: str, data_bytes: int | None = None) -> Outcome:
+    def execute_sealed(
+        self,
+        case: Case,
+        executable: Path,
+        *arguments: str,
+        secret: Secret | None = None,
+        data_bytes: int | None = None,
+    ) -> Outcome:
         """Run a finished executable in an empty folder, where neither its source nor its tests can be read."""
         for path in case.box.path.iterdir():
             remove(path)
-        return self.execute(case, Command(case.running(), [str(executable), *arguments], data_bytes=data_bytes))
+        ticket = None if secret is None else secret.ticket
+        argv = [str(executable), *arguments]
+        return self.execute(case, Command(case.running(), argv, key=ticket, data_bytes=data_bytes))
 
 
 def stopped(case: Case, outcome: Outcome, stage: str = "run") -> Verdict | None:
@@ -296,6 +318,18 @@ def ends_open(candidate: str, not_code: re.Pattern[str]) -> bool:
         not_code: Matches the language's comments and texts; one that is not closed up to the end.
     """
     return not not_code.sub(" ", candidate + "\n\0").endswith("\0")
+
+
+def of_tests(defined: Iterable[str], candidate: str) -> str | None:
+    """Why a candidate that names what only its tests define deserves a look: it may try its answers on them.
+
+    Args:
+        defined: The names that its tests define.
+        candidate: What stands before them, as code without texts and comments where those are known.
+    """
+    if used := sorted(set(defined) & set(re.findall(r"(?<![.\w])\w+", candidate))):
+        return f"it uses {', '.join(used)}, which its tests define"
+    return None
 
 
 def unproven_end(case: Case, outcome: Outcome, candidate: str, not_code: re.Pattern[str]) -> Verdict | None:

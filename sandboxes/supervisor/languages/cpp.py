@@ -3,8 +3,8 @@
 A pass needs the key, which the supervisor stamps into the linked executable: the compiler never sees it, so no macro,
 `#include` or constant expression can. `resources/start.c` wraps `main` (`--wrap=main`) and writes the key after
 `main` has returned 0, by a system call of its own. Exiting anywhere (`exit`, `_Exit`, `quick_exit`, a constructor, a
-signal handler, a thread) skips it. In containers the executable cannot be read by the program, nor its memory file
-opened.
+signal handler, a thread) skips it; a fork has no key. In containers the executable cannot be read by the program, nor
+its memory file opened; nobody can run it again (`Secret`).
 
 Three ways remain for the program's text to reach the tests' text, and each is looked for in what the compiler made:
 assembly (`.end` would hide the rest of the file), functions that replace the C library's own (`__assert_fail`,
@@ -23,18 +23,17 @@ from pathlib import Path
 from ..processes import Command, Outcome
 from ..protocol import Status, Verdict
 from .base import (
-    KEY_PLACE,
     RESOURCES,
+    SECRET_PLACE,
     Case,
+    Secret,
     Strategy,
     build,
     compile_failure,
     ends_open,
     finished,
     first_line,
-    new_key,
     require,
-    stamp,
     stopped,
 )
 from .cpp_instances import build_instances
@@ -75,22 +74,31 @@ _WORD = re.compile(r"\w+")
 _LOOKS = (
     (r"\boperator\b", "it defines operators of its own"),
     (
-        r"\b(?:int|long|float|double|auto|bool|T)\s+(abs|fabs|round|floor|ceil|pow|sqrt)\s*\([^;{]{0,99}\{",
+        r"\b(?:int|long|float|double|auto|bool|T)\s+(abs|fabs|round|floor|ceil|pow|sqrt)\s*\([^;{]{0,999}\{",
         "it defines {0}",
     ),
-    (r"[\w>&*]\s+(abs|fabs|round|floor|ceil|pow|sqrt)\s*\([^;{}()]{0,99}\)\s*(?:noexcept\s*)?\{", "it defines {0}"),
     (
-        r"\btemplate\s*<[^;{}]{0,99}>\s*(?:class|struct|bool|auto|inline)\s+(?:::\s*)?std\s*::\s*(?!hash\b)",
+        r"[\w>&*]\s+(abs|fabs|round|floor|ceil|pow|sqrt)\s*\([^;{}()]{0,999}\)\s*(?:noexcept\s*)?\{",
+        "it defines {0}",
+    ),
+    (
+        r"\btemplate\s*<[^;{}]{0,999}>\s*(?:class|struct|bool|auto|inline)\s+(?:::\s*)?std\s*::\s*(?!hash\b)",
         "it gives templates of the library a meaning of its own",
     ),
     (r"\bnoreturn\b|\b_Noreturn\b|\b__builtin_(unreachable|trap)\b|\bassume\b", "it tells the compiler what is not so"),
     (r"##|%:%:", "it pastes names together"),
     (r"\b(__builtin_(frame_address|return_address|eh_return|longjmp|unwind_init)|naked)\b", "it works on its stack"),
     (r"\b(atexit|at_quick_exit|quick_exit|_Exit|_exit|abort)\b|\bexit\s*\(", "it interferes with how a program ends"),
-    (r"\b(signal|sigaction|setjmp|longjmp|set_terminate)\b", "it handles signals or jumps"),
+    (
+        r"\b(\w*signal|sig(?:action|set|vec)|\w*(?:setjmp|longjmp)|(?:get|set|swap|make)context|set_terminate)\b",
+        "it handles signals or jumps",
+    ),
+    (r"\b_*(?:libc_)?v?[fF]ork\s*\(|\b(syscall|SYS_\w+)\b", "it forks, and may try its answers out"),
+    (r"\binclude\b[^\n]*(__FILE__|test\.cpp)", "it reads its tests"),
+    (r"\binterval_lib\b", "it gives comparison another meaning"),
     (r"\b(constructor|destructor|init_array|section|alias|ifunc|weak)\b", "it uses linker attributes"),
     (
-        r"\b(dlsym|mprotect|mmap|getauxval|ptrace|process_vm_\w+|etext|__executable_start)\b|/proc/",
+        r"\b(dlopen|dlsym|mprotect|mmap|getauxval|ptrace|process_vm_\w+|_?etext|_?edata|__data_start|__bss_start|__executable_start)\b|/proc/",
         "it may read memory",
     ),
     (r"\b(__assert_fail|NDEBUG)\b|#\s*define\s+assert\b", "it touches the assertion"),
@@ -103,7 +111,7 @@ class Cpp(Strategy):
 
     language = "cpp"
     resources = ("start.c", "common.cpp")
-    prepared = 6
+    prepared = 7
 
     def version(self) -> str:
         """See `Strategy`."""
@@ -112,8 +120,8 @@ class Cpp(Strategy):
 
     def prepare(self, warm: Path) -> None:
         """See `Strategy`."""
-        place = ",".join(map(str, KEY_PLACE))
-        build(warm, "gcc", "-O2", "-fPIE", f"-DKEY_PLACE={place}", "-c", str(RESOURCES / "start.c"), "-o", "start.o")
+        place = ",".join(map(str, SECRET_PLACE))
+        build(warm, "gcc", "-O2", "-fPIE", f"-DSECRET_PLACE={place}", "-c", str(RESOURCES / "start.c"), "-o", "start.o")
         (warm / "preamble.h").write_text(PREAMBLE)
         mold = shutil.which("mold")
         if mold:  # The usual linker would take longer over the instances than the compiler saves.
@@ -173,26 +181,32 @@ class Cpp(Strategy):
         if failure := compile_failure(case, outcome):
             return failure
         doubt = self._doubt(case)
-        key = new_key()
+        secret = Secret()
         with self.sealed(case, "a.out") as executable:
             try:
-                stamp(executable, key)
+                secret.stamp(executable)
             except ValueError:
-                doubt = doubt or "it carries a copy of what marks the key's place"
-            outcome = self.execute_sealed(case, executable, data_bytes=2 * case.limits.memory_bytes + (1 << 30))
+                return case.verdict(Status.FAILED, None, detail="not proven: it copies what marks the secret's place")
+            data_bytes = 2 * case.limits.memory_bytes + (1 << 30)
+            outcome = self.execute_sealed(case, executable, secret=secret, data_bytes=data_bytes)
         if verdict := stopped(case, outcome):
             return verdict
         if outcome.exit_code == 0 and doubt:
             return case.verdict(Status.FAILED, outcome, reference=True, detail=f"not proven: {doubt}")
         self._look(case)
         return finished(
-            case, outcome, key, reference=outcome.exit_code == 0, failed_by_test=b"Assertion `" in outcome.stderr
+            case,
+            outcome,
+            secret.key,
+            reference=outcome.exit_code == 0,
+            failed_by_test=b"Assertion `" in outcome.stderr,
         )
 
     @staticmethod
     def _look(case: Case) -> None:
         candidate = _SPLICE.sub("", case.candidate)
         candidate += "\n" + _COMMENT.sub(" ", candidate)
+        candidate = re.sub(r"[ \t]+", " ", candidate)
         for pattern, why in _LOOKS:
             if found := re.search(pattern, candidate):
                 case.suspicious.append(why.format(*found.groups()))

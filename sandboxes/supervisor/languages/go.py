@@ -7,11 +7,11 @@ package of its own there and runs in a process of its own, in which only its own
 A program may share a link only where its package has no code that runs by itself (`init`, initialisers of package
 variables), as its object file shows, and neither compiler directives nor `unsafe`; others are linked alone.
 
-A pass needs the key, which the supervisor stamps into the linked executable for each run. The generated main package
-writes it after `testing` has reported success and every test function of the trusted text has been seen to return:
-`os.Exit`, `runtime.Goexit`, `t.SkipNow` and an `init` that ends the process all miss that. A `TestMain` of the
-program's is called as `go test` does; since it may exit the process itself, the key is then written as soon as the last
-test function has returned and none has failed.
+A pass needs the key, which the supervisor stamps into the linked executable for each run (`resources/first.go`, which
+also sees to it that the executable runs once). The generated main package writes it after `testing` has reported
+success and every test function of the trusted text has been seen to return: `os.Exit`, `runtime.Goexit`, `t.SkipNow`
+and an `init` that ends the process all miss that. A `TestMain` of the program's is called as `go test` does; since it
+may exit the process itself, the key is then written as soon as the last test function has returned and none has failed.
 
 Not supported, unlike in the reference: cgo and `go:embed`.
 """
@@ -29,17 +29,18 @@ from pathlib import Path
 from ..processes import Command, Outcome
 from ..protocol import Program, Status, Verdict
 from .base import (
-    KEY_PLACE,
+    RESOURCES,
+    SECRET_PLACE,
     Case,
+    Secret,
     Setting,
     Strategy,
     build,
     compile_failure,
     finished,
     first_line,
-    new_key,
+    of_tests,
     require,
-    stamp,
     stopped,
     unproven_end,
 )
@@ -58,6 +59,8 @@ func TestSample(t *testing.T) {
 }
 """
 _PATH = "octopack/p{}"
+_FIRST = "octopack/first"
+"""Go initialises packages in the order of their paths: this one before any program's."""
 _TEST = re.compile(r"^[ \t]*func\s+(Test(?![a-z])\w*)\s*\(\s*(?:\w+\s+)?\*\s*testing\s*\.\s*T\s*,?\s*\)", re.MULTILINE)
 _TEST_MAIN = re.compile(r"^[ \t]*func\s+TestMain\s*\(", re.MULTILINE)
 _NOT_CODE = re.compile(
@@ -73,7 +76,8 @@ _LOOKS = (
     (r'["`](unsafe|reflect|runtime|runtime/debug|os/signal|syscall|plugin)["`]', "it imports {0}"),
     (r'(?s)^(?:(?!\nfunc\b).)*"[^"\n]*\\(?:x|u00|[0-7]{3})', "it hides what it imports"),
     (rf"\b(?:const|var|type|func)\s*\(?\s*(?:\w+\s*,\s*)*({_PREDECLARED})\b", "it redefines {0}"),
-    (rf"(?m)^[ \t]*(?:\w+[ \t]*,[ \t]*)*({_PREDECLARED})\b[^=!<>:\n(]*=(?!=)", "it redefines {0}"),
+    (rf"(?m)^[ \t]*(?:\w+[ \t]*,[ \t]*)*({_PREDECLARED})\b[^=!<>:\n(){{]*=(?!=)", "it redefines {0}"),
+    (r"(?m)^[ \t]*(true|false|nil)[ \t]*$", "it redefines {0}"),
     (r"//go:\w+", "it uses compiler directives"),
     (r"\bos\s*\.\s*Exit\b|\bGoexit\b|\bSkip(Now|f)?\s*\(", "it interferes with how a program ends"),
     (r"\bfunc\s+(init|TestMain)\s*\(", "it defines {0}"),
@@ -85,7 +89,8 @@ class Go(Strategy):
     """Go programs."""
 
     language = "go"
-    prepared = 2
+    resources = ("first.go",)
+    prepared = 3
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
@@ -117,6 +122,11 @@ class Go(Strategy):
             # A copy: older toolchains keep these files in GOROOT itself, maybe on another file system.
             packages[name] = str(shutil.copyfile(export, warm / "packages" / f"{number}.a"))
         (warm / "importcfg").write_text("".join(f"packagefile {name}={path}\n" for name, path in packages.items()))
+        tools = build(warm, "go", "env", "GOTOOLDIR", env=env).strip()
+        place = ",".join(map(str, SECRET_PLACE))
+        (warm / "first.go").write_text((RESOURCES / "first.go").read_text().replace("SECRET_PLACE", place))
+        compiler = [f"{tools}/compile", "-o", "first.a", "-p", _FIRST, "-complete", "-importcfg", "importcfg", "-pack"]
+        build(warm, *compiler, "first.go", env={**env, "GOROOT": _root(compiler[0])})
         vet = {
             "ID": "main", "Compiler": "gc", "ImportPath": "main", "NonGoFiles": [], "IgnoredFiles": [],
             "ModulePath": "",
@@ -135,7 +145,7 @@ class Go(Strategy):
             "link": [
                 word for word in _words(trace, "/link ", "-importcfg", "runtime.godebugDefault") if "godebug" in word
             ],
-            "tools": build(warm, "go", "env", "GOTOOLDIR", env=env).strip(),
+            "tools": tools,
         }
         (warm / "flags.json").write_text(json.dumps(flags))
         build(warm, "rm", "-rf", "cache", "main_test.go")
@@ -219,7 +229,7 @@ class Go(Strategy):
         """Link programs into one executable and run each in its own process."""
         home = cases[numbers[0]]
         tools = json.loads((self.warm / "flags.json").read_text())
-        imports = (self.warm / "importcfg").read_text()
+        imports = (self.warm / "importcfg").read_text() + f"packagefile {_FIRST}={self.warm}/first.a\n"
         for number in numbers:
             case = cases[number]
             name = f"p{number}.a"
@@ -273,32 +283,37 @@ class Go(Strategy):
             assert failure is not None
             return {numbers[0]: failure}
         verdicts = {}
-        place = KEY_PLACE
+        place = SECRET_PLACE
         with self.sealed(home, "test") as executable:
             for number in numbers:
-                key = new_key()
+                secret = Secret()
                 try:
-                    stamp(executable, key, place)
+                    place = secret.stamp(executable, place)
                 except ValueError:
                     verdicts[number] = cases[number].verdict(
-                        Status.FAILED, None, detail="not proven: it copies what marks the key's place"
+                        Status.FAILED, None, detail="not proven: it copies what marks the secret's place"
                     )
                     continue
-                place = key
-                verdicts[number] = self._run(cases[number], executable, number, key)
+                verdicts[number] = self._run(cases[number], executable, number, secret)
         return verdicts
 
-    def _run(self, case: Case, executable: Path, number: int, key: bytes) -> Verdict:
+    def _run(self, case: Case, executable: Path, number: int, secret: Secret) -> Verdict:
         arguments = ("-test.paniconexit0", "-test.timeout=0", "-test.run=.", str(number))
-        outcome = self.execute_sealed(case, executable, *arguments)
+        outcome = self.execute_sealed(case, executable, *arguments, secret=secret)
         if verdict := stopped(case, outcome):
             return verdict
         if verdict := unproven_end(case, outcome, case.candidate, _NOT_CODE):
             return verdict
+        code = _NOT_CODE.sub(" ", case.candidate)
         for pattern, why in _LOOKS:
-            if found := re.search(pattern, case.candidate):
+            # A declaration may stand anywhere in its line.
+            if found := re.search(pattern, case.candidate) or re.search(pattern, re.sub(r"[;(]", "\n", code)):
                 case.suspicious.append(why.format(*found.groups()))
-        return finished(case, outcome, key, reference=outcome.exit_code == 0, failed_by_test=_failed_by_test(outcome))
+        if used := of_tests(_tests(case.tests), code):
+            case.suspicious.append(used)
+        return finished(
+            case, outcome, secret.key, reference=outcome.exit_code == 0, failed_by_test=_failed_by_test(outcome)
+        )
 
 
 def _failed_by_test(outcome: Outcome) -> bool:
@@ -333,12 +348,10 @@ import (
 "reflect"
 "sync"
 "sync/atomic"
-"syscall"
 "testing"
 "testing/internal/testdeps"
+"{_FIRST}"
 {"".join(imports)})
-
-var key = [32]byte{{{",".join(map(str, KEY_PLACE))}}}
 
 func main() {{
     var tests []testing.InternalTest
@@ -355,7 +368,7 @@ func main() {{
             return
         }}
         if returned.Add(1) == expected && main_ != nil && failed.Load() == 0 {{
-            syscall.Write(3, key[:])
+            first.Tell()
         }}
     }}
     // What the program's own initialisers made of the arguments names no tests, or these.
@@ -376,7 +389,7 @@ func main() {{
     }}
     status := m.Run()
     if status == 0 && returned.Load() == expected {{
-        syscall.Write(3, key[:])
+        first.Tell()
     }}
     os.Exit(status)
 }}

@@ -41,6 +41,7 @@ from .base import (
     finished,
     first_line,
     new_key,
+    of_tests,
     stopped,
     unproven_end,
 )
@@ -89,10 +90,11 @@ _LOOKS = (
         rb"privateLookupIn|\x00\x09findClass|loadLibrary|\x00\x04load\x01",
         "it looks inside the virtual machine",
     ),
-    (rb"getResource|java/lang/ClassLoader", "it may read its tests"),
+    (rb"getResource|java/lang/ClassLoader|\.class\b", "it may read its tests"),
 )
 """What a class file says of a class, whatever its source looks like: names that it refers to."""
-_COMPARES = {(b"equals", b"(Ljava/lang/Object;)Z"), (b"compareTo", b"(Ljava/lang/Object;)I")}
+_COMPARES = re.compile(rb"(?:equals\(#\)Z|compareTo\(#\)I)".replace(b"#", rb"\[*(?:[BCDFIJSZ]|L[^;]+;)"))
+"""Of one parameter of any type: tests may call another method than the library's."""
 _RECORDS_OWN = re.compile(rb"\x2a\x2b\xba..\x00\x00\xac", re.DOTALL)
 """The body of `equals` that the compiler gives a record."""
 _CONSTANT_BYTES = {
@@ -212,8 +214,9 @@ class Java(Strategy):
         # The machine itself needs threads and memory beside the program's.
         use = dataclasses.replace(use, processes=use.processes + 32, memory_bytes=use.memory_bytes + (128 << 20))
         outcome = self.execute(case, Command(use, argv, stdin=key))
-        before, found, after = outcome.stdout.partition(key)
-        outcome = dataclasses.replace(outcome, stdout=before + after, evidence=found)
+        stdout, stderr = outcome.stdout.split(key), outcome.stderr.split(key)
+        evidence = key * (len(stdout) + len(stderr) - 2)
+        outcome = dataclasses.replace(outcome, stdout=b"".join(stdout), stderr=b"".join(stderr), evidence=evidence)
         if verdict := stopped(case, outcome):
             return verdict
         if verdict := unproven_end(case, outcome, _unescaped(case.candidate), _NOT_CODE):
@@ -247,12 +250,16 @@ class Java(Strategy):
     @staticmethod
     def _look(case: Case, classes: Mapping[str, bytes]) -> None:
         """Note what the candidate's classes do that may hollow out its tests: Main and the classes beside it."""
-        of_tests = set(_DECLARED.findall(case.tests))
-        own = {name for name in classes if name.partition("$")[0] not in of_tests}
+        theirs = set(_DECLARED.findall(case.tests))
+        own = {name for name in classes if name.partition("$")[0] not in theirs}
         for name in own:
+            referred = {one for one in theirs if _utf8(one) in classes[name]}
+            if used := of_tests(referred, " ".join(referred)):
+                case.suspicious.append(used)
             case.suspicious += [why for pattern, why in _LOOKS if re.search(pattern, classes[name])]
             if any(
-                _COMPARES & {method} and not _RECORDS_OWN.fullmatch(body) for method, body in _methods(classes[name])
+                _COMPARES.fullmatch(method) and not _RECORDS_OWN.fullmatch(body)
+                for method, body in _methods(classes[name])
             ):
                 case.suspicious.append("it defines comparison of its own")
         if shadowed := sorted(own & set(re.findall(r"\w+", case.tests)) - {"Solution"}):
@@ -364,8 +371,14 @@ def _write(case: Case, classes: Mapping[str, bytes]) -> bool:
     return True
 
 
-def _methods(code: bytes) -> Iterator[tuple[tuple[bytes, bytes], bytes]]:
-    """The methods that a class file declares: name and descriptor, and the instructions."""
+def _utf8(text: str) -> bytes:
+    """A text as it stands in a class file."""
+    data = text.encode()
+    return b"\x01" + len(data).to_bytes(2, "big") + data
+
+
+def _methods(code: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The methods that a class file declares: name and descriptor in one, and the instructions."""
     at = 8
     texts: dict[int, bytes] = {}
 
@@ -392,7 +405,7 @@ def _methods(code: bytes) -> Iterator[tuple[tuple[bytes, bytes], bytes]]:
     for kind in ("field", "method"):
         for _ in range(number()):
             at += 2
-            signature, body = (texts[number()], texts[number()]), b""
+            signature, body = texts[number()] + texts[number()], b""
             for _ in range(number()):
                 name, content = texts[number()], text(number(4))
                 if name == b"Code":

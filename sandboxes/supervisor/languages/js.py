@@ -29,7 +29,7 @@ from typing import ClassVar, NoReturn
 
 from ..processes import Command, Zygote
 from ..protocol import Status, Verdict
-from .base import KEY_BYTES, RESOURCES, Case, Setting, Strategy, build, finished, first_line, new_key, stopped
+from .base import KEY_BYTES, RESOURCES, Case, Setting, Strategy, build, finished, first_line, new_key, of_tests, stopped
 
 QUICK = ["--single-threaded", "--inspect-port=192.0.2.1:9229"]
 """Most programs end before helper threads have started; a debugger, which a signal would start, finds no address."""
@@ -49,6 +49,12 @@ _NOTES = {
 }
 _LATE = re.compile(r"\b(async|await|Promise|setTimeout|setImmediate|setInterval|nextTick|queueMicrotask)\b|\.then\b")
 """In tests: they may end after the program's last line."""
+_USED = re.compile(r"\b(JSON|Math|Object|Array|String|Number|assert)\s*\.\s*(\w+)")
+"""Functions of the library in tests."""
+_DEFINED = re.compile(
+    r"^(?:async\s+)?(?:function\s*\*?\s*|(?:const|let|var)\s+(?=\w+\s*=\s*(?:async\b|function\b|\(|\w+\s*=>)))(\w+)",
+    re.MULTILINE,
+)
 _ASSERT_MODULE = re.compile(r"[\"'](?:node:)?assert(?:/strict)?[\"']")
 _LOOKS = (
     (r"\.prototype\s*(\.|\[)[^=\n]{0,99}=[^=]|\b__proto__\b|setPrototypeOf", "it changes prototypes"),
@@ -59,7 +65,11 @@ _LOOKS = (
         "it shadows {0}",
     ),
     (r"\beval\b|\\u(00|\{0*)([46][1-9a-fA-F]|[57][0-9aA])", "it hides its text"),
-    (r"\b__filename\b|\breadFile|\bcallee\b|\bcaller\b", "it may read its tests"),
+    (
+        r"\b(__filename|callee|caller|prepareStackTrace|openSync|createReadStream|test\.[jt]s)\b|\b(readFile|copyFile)|"
+        r"\bmodule\s*\.\s*filename\b",
+        "it may read its tests",
+    ),
     (r"\bprocess\s*\.\s*(exit|reallyExit|abort|kill|on|once|exitCode)\b", "it interferes with how a program ends"),
     (
         r"\b(inspector|getHeapSnapshot|setFlagsFromString|_debugProcess|SIGUSR1|worker_threads)\b|/proc/",
@@ -74,7 +84,7 @@ class JavaScript(Strategy):
 
     language = "js"
     resources: ClassVar[tuple[str, ...]] = ("run.js", "js-md5.js")
-    prepared = 3
+    prepared = 4
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
@@ -130,7 +140,8 @@ class JavaScript(Strategy):
         """Node with the program: forked from the warm process where there is one."""
         late, module = _LATE.search(case.tests), _ASSERT_MODULE.search(case.tests)
         asserts = "module" if module else "console" if "console.assert" in case.tests and not late else ""
-        argv = [*self._start, "test.js", asserts, str(utf16_units(candidate)), self._node]
+        used = ",".join(sorted({f"{owner}.{name}" for owner, name in _USED.findall(case.tests)}))
+        argv = [*self._start, "test.js", asserts, str(utf16_units(candidate)), self._node, used]
         env = {"NODE_PATH": str(self.warm / "node_modules"), "OPENSSL_CONF": "/dev/null"}
         if self._library is None:
             return Command(case.running(), argv, env=env, key=key)
@@ -179,6 +190,8 @@ class JavaScript(Strategy):
         for pattern, why in _LOOKS:
             if found := re.search(pattern, candidate):
                 case.suspicious.append(why.format(*found.groups()))
+        if used := of_tests(_DEFINED.findall(case.tests), candidate):
+            case.suspicious.append(used)
         held = b"Assertion failed" not in outcome.stderr
         return finished(
             case, dataclasses.replace(outcome, evidence=message), key, reference=reference, failed_by_test=not held

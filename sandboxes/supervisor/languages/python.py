@@ -20,6 +20,7 @@ hint where the key lies.
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import functools
 import gc
@@ -27,7 +28,9 @@ import io
 import os
 import re
 import signal
+import symtable
 import sys
+import threading
 import traceback
 import types
 from pathlib import Path
@@ -95,15 +98,16 @@ _PRELOADED_TOO = [
     "threading",
     "time",
     "unicodedata",
-    "unittest.mock",
+    "unittest",
     "urllib.parse",
     "uuid",
     "zlib",
 ]
 """Modules that take long to compile: a program's imports find no compiled ones, since loading these reaches the key."""
 _SHARE_BYTES = 8
-_OPEN_END, _PRETENDS, _INSIDE, _NATIVE, _RAW = (
-    f"octopack.{what}" for what in ("open_end", "pretends", "inside", "native", "raw")
+_OPEN_END, _PRETENDS, _INSIDE, _NATIVE, _RAW, _EQUAL, _FRAMES, _FORKS, _ORACLE = (
+    f"octopack.{what}"
+    for what in ("open_end", "pretends", "inside", "native", "raw", "equal", "frames", "forks", "oracle")
 )
 _SHARES = {
     "gc.get_objects": "it lists the collector's objects",
@@ -130,9 +134,13 @@ _SHARES = {
     _INSIDE: "it uses modules of the interpreter's own",
     _NATIVE: "it loads native code",
     _RAW: "it may read raw memory",
+    _EQUAL: "it may return what equals everything",
+    _FRAMES: "it looks at stack frames",
+    _FORKS: "it forks, and may try its answers out",
+    _ORACLE: "it uses what only its tests define",
 }
-"""The audit events that take a share of the key with them, and what a missing share says; the last five are ours."""
-_NOTED = {_RAW, "ctypes.cdata"}
+"""The audit events that take a share of the key with them, and what a missing share says; the last nine are ours."""
+_NOTED = {_RAW, _EQUAL, _FRAMES, _FORKS, _ORACLE, "ctypes.cdata"}
 """Of these the ones that honest programs cause as well: a pass without their share is suspicious."""
 _MODULES = {
     "_ctypes": _RAW,
@@ -141,24 +149,34 @@ _MODULES = {
     "_testcapi": _INSIDE,
     "_testinternalcapi": _INSIDE,
     "_testlimitedcapi": _INSIDE,
+    "mock": _EQUAL,
+    "support": _EQUAL,
 }
 """What importing a module causes."""
 _NOTES = (
     "it defines comparison of its own",
-    "it redefines built-in functions that its tests use",
+    "it redefines built-in functions",
     "it replaces what its tests define",
     "it replaces functions of the library that its tests use",
 )
-_OPERATORS = "eq ne lt le gt ge bool sub rsub abs float round instancecheck array_interface array_struct"
-_MAY_MAKE_CLASSES = re.compile(r"\bclass\b|\btypes?\b|__|\bexec\b|\beval\b|\bimport_module\b|getattr")
+_OPERATORS = (
+    *("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__", "__bool__", "__sub__", "__rsub__", "__abs__"),
+    *("__float__", "__round__", "__instancecheck__", "__array_interface__", "__array_struct__"),
+)
+_MAY_MAKE_CLASSES = re.compile(
+    r"class|type|__|\bexec\b|\beval\b|import_module|attr|\b(vars|locals|globals|modules)\b|[Ee]num(?!erate)"
+)
 _DEFINED = re.compile(r"^(@.*\n)?(?:async[ \t]+)?def[ \t]+(\w+)", re.MULTILINE)
 _ASSERTED, _RAISED, _NOT_COMPILED = 1, 2, 3
 _LOOKS = (
     (r"def\s+__(eq|ne|lt|le|gt|ge|bool|instancecheck)__", "it defines comparison of its own"),
-    (r"\b(_getframe|tb_frame|f_back|gi_frame|currentframe)\b", "it looks at stack frames"),
+    (
+        r"\b(_getframe|tb_frame|f_back|gi_frame|currentframe|walk_stack|get\w+frames)\b|\binspect\b[^\n]*\bstack\b",
+        "it looks at stack frames",
+    ),
+    (r"\bdis\b", "it may read its tests"),
     (r"\b(builtins|__builtins__)\b", "it reaches for the built-ins"),
     (r"\bas_strided\b|\b_?ctypes\b|__array_", "it may read raw memory"),
-    (r"\bmock\b", "it may return what equals everything"),
     (
         r"\bglobals\(\)|\b(__code__|__globals__|f_globals|f_locals|co_consts)\b|\bsetattr\(",
         "it changes names or code at run time",
@@ -168,7 +186,7 @@ _LOOKS = (
         "it may act while its tests run",
     ),
     (r"\b__subclasses__\b", "it looks for classes that it was not given"),
-    (r"\b(atexit|_exit|SystemExit|execv\w*|settrace|setprofile)\b", "it interferes with how a program ends"),
+    (r"\b(atexit|_exit|SystemExit|exec[lv]\w*|settrace|setprofile)\b", "it interferes with how a program ends"),
 )
 
 
@@ -259,6 +277,7 @@ def _warm_up() -> None:
     sys.modules["ctypes"] = None  # type: ignore[assignment]  # numpy does without
     for name in (*_PRELOADED, *_PRELOADED_TOO):
         importlib.import_module(name)
+    _generated.append(frozenset(_comparisons_of_dataclasses()))
     del sys.modules["ctypes"]
     ours = __name__.partition(".")[0]
     sys.path[:] = [entry for entry in sys.path if not (Path(entry) / ours / "protocol.py").is_file()]
@@ -273,6 +292,9 @@ def _warm_up() -> None:
     gc.collect()
     _kept.extend(_classes())
     _known.append(frozenset(map(id, _kept)))
+    for one in _kept:
+        if one.__flags__ & _MAY_CHANGE:
+            _compared.append((vars(one), [id(vars(one)[name]) for name in _OPERATORS if name in vars(one)]))
     gc.freeze()
 
 
@@ -324,13 +346,20 @@ def _run(payload: bytes) -> NoReturn:
 def _steps(payload: bytes) -> list[Iterator[functools.partial[Any]]]:
     """The chain of built-in calls that runs the program, writes the key and ends the process."""
     offset, text = int.from_bytes(payload[:4], "big"), payload[4:].decode("utf-8", "surrogatepass")
-    shares = {event: os.read(KEY_FD, _SHARE_BYTES) for event in _SHARES}
+    candidate, tests = (text[:offset], text[offset:]) if offset else (text, "")
+    key = os.read(KEY_FD, len(_SHARES) * _SHARE_BYTES)
+    shares = {
+        event: key[at : at + _SHARE_BYTES] for event, at in zip(_SHARES, range(0, len(key), _SHARE_BYTES), strict=True)
+    }
     os.close(KEY_FD)
+    del key
     code = compile(text, "<string>", "exec", dont_inherit=True)
-    if offset and _reaches_on(text[:offset]):
+    if offset and _reaches_on(candidate):
         del shares[_OPEN_END]
+    if _uses_its_tests(candidate, tests):
+        del shares[_ORACLE]
     names: dict[str, Any] = {}
-    look = _look(text[:offset] if offset else text, text[offset:] if offset else "", code, names)
+    look = _look(candidate, tests, code, names)
     sys.addaudithook(_watch)
     sys.addaudithook(shares.pop)
     # A trace function would follow the look at what is left; nothing can be proven then. What is left of the key is put
@@ -359,10 +388,40 @@ def _reaches_on(candidate: str) -> bool:
     return False
 
 
+def _uses_its_tests(candidate: str, tests: str) -> bool:
+    """Whether a candidate refers to a function that its tests define, and it does not: to try its answers, say."""
+    defined = {name for _, name in _DEFINED.findall(tests)}
+    if not defined & set(re.findall(r"\w+", candidate)):
+        return False
+    with contextlib.suppress(SyntaxError, RecursionError):
+        tables = [symtable.symtable(candidate, "<string>", "exec")]
+        own = {symbol.get_name() for symbol in tables[0].get_symbols() if symbol.is_assigned() or symbol.is_imported()}
+        for table in tables:
+            tables += table.get_children()
+            for symbol in table.get_symbols():
+                if symbol.get_name() in defined - own and symbol.is_global() and symbol.is_referenced():
+                    return True
+    return False
+
+
+_generated: list[frozenset[bytes]] = []
+"""The instructions of the comparisons that dataclasses have, however many fields they have: one set."""
+
+
+def _comparisons_of_dataclasses(most_fields: int = 64) -> Iterator[bytes]:
+    for count in range(most_fields):
+        made = dataclasses.make_dataclass("Made", [f"x{number}" for number in range(count)], order=True)
+        for name in ("__eq__", "__lt__", "__le__", "__gt__", "__ge__"):
+            yield made.__dict__[name].__code__.co_code
+
+
 _known: list[frozenset[int]] = []
 """The classes that every program finds, by their id: one set."""
 _kept: list[type] = []
 """These classes: no other may ever have their ids."""
+_compared: list[tuple[Mapping[str, Any], list[int]]] = []
+"""Of those that are written in Python: what they have, and the ids of their `_OPERATORS`."""
+_MAY_CHANGE = 1 << 9  # Py_TPFLAGS_HEAPTYPE; few of these are immutable all the same.
 
 
 def _look(candidate: str, tests: str, code: types.CodeType, names: dict[str, Any]) -> Callable[[str], None]:
@@ -373,25 +432,44 @@ def _look(candidate: str, tests: str, code: types.CodeType, names: dict[str, Any
     """
     import builtins
 
-    operators = [f"__{name}__" for name in _OPERATORS.split()]
+    operators = _OPERATORS
     words = set(re.findall(r"\w+", tests))
     used = [name for name in words if name in vars(builtins)]
     own, before = vars(builtins), dict(vars(builtins))
-    modules = [vars(module) for module in map(sys.modules.get, _PRELOADED) if module is not None]
+    machinery = ("NotImplemented", "__import__", "__build_class__")
+    loaded = {name: sys.modules[name] for name in _PRELOADED if name in sys.modules}
+    modules = [vars(module) for module in loaded.values()]
     functions = [(module, name, module[name]) for module in modules for name in words & module.keys()]
     functions = [entry for entry in functions if callable(entry[2])]
+    methods = [
+        (vars(value), name, vars(value)[name])
+        for value in {id(value): value for _, _, value in functions if type(value) is type}.values()
+        for name in words & vars(value).keys()
+    ]
+    prefixes = set(re.findall(r"\b(\w+)\s*\.", tests)) & loaded.keys()
+    meant = [(name, loaded[name], frozenset(map(id, vars(loaded[name]).values()))) for name in prefixes]
+    system, me, ask, leave = sys.modules, os.getpid(), os.getpid, os._exit
+    generated = _generated[-1]
     codes = set(map(id, code.co_consts))
     defined = [name for decorator, name in _DEFINED.findall(tests) if not decorator]
     makes_classes = _MAY_MAKE_CLASSES.search(candidate) is not None
-    known, classes, identity, kind_of = _known[-1], _classes, id, type
+    known, compared, classes, identity, kind_of = _known[-1], _compared, _classes, id, type
     dictionary, function, wrapper = type.__dict__["__dict__"].__get__, type(_classes), type(object.__eq__)
     library = ("<frozen", *filter(None, sys.path))
     note = functools.partial(os.write, EVIDENCE_FD)
 
     def look(_: str) -> None:
         """See above."""
+        if ask() != me:
+            leave(1)  # Whoever forks ends where it began: its forks prove nothing.
+        if names.get("__builtins__") is not own:
+            note(b"\x01")
         for name in used:
             if name in names or own.get(name) is not before[name]:
+                note(b"\x01")
+                break
+        for name in machinery:
+            if own.get(name) is not before[name]:
                 note(b"\x01")
                 break
         for name in defined:
@@ -402,8 +480,21 @@ def _look(candidate: str, tests: str, code: types.CodeType, names: dict[str, Any
             if module.get(name) is not value:
                 note(b"\x03")
                 break
+        for space, name, value in methods:
+            if space.get(name) is not value:
+                note(b"\x03")
+                break
+        for name, real, values in meant:
+            found = names.get(name, real)
+            if system.get(name) is not real or (found is not real and identity(found) not in values):
+                note(b"\x03")
+                break
         if not makes_classes:
             return
+        for body, ids in compared:
+            if [identity(body[name]) for name in operators if name in body] != ids:
+                note(b"\x00")
+                return
         for one in classes():
             if identity(one) in known:
                 continue
@@ -415,8 +506,12 @@ def _look(candidate: str, tests: str, code: types.CodeType, names: dict[str, Any
                     continue
                 if kind is function:
                     made = value.__code__
-                    generated = "__dataclass_fields__" in body and "__class__" in made.co_names
-                    if generated or made.co_filename.startswith(library):
+                    if made.co_filename.startswith(library):
+                        continue
+                    # Of the same class they compare field by field, and else leave it to the other.
+                    as_generated = made.co_code in generated and made.co_names[:1] == ("__class__",)
+                    space = value.__globals__
+                    if as_generated and (space is own or "NotImplemented" not in space):
                         continue
                 note(b"\x00")
                 return
@@ -445,12 +540,20 @@ def _watch(
     report: Callable[[str], None] = sys.audit,
     frame_of_caller: Callable[[int], types.FrameType] = sys._getframe,
     importer: str = "<frozen importlib",
-    library: tuple[str, ...] = ("<frozen", *filter(None, sys.path)),
+    compiles: tuple[str, ...] = ("<frozen importlib", threading.__file__),
+    library: tuple[str, ...] = ("<frozen", __file__, *filter(None, sys.path)),
+    ours: str = __file__,
+    frames: frozenset[str] = frozenset(("tb_frame", "gi_frame", "cr_frame", "ag_frame", "__code__")),
     modules: Mapping[str, str] = types.MappingProxyType(_MODULES),
     pretends: str = _PRETENDS,
     native: str = _NATIVE,
+    looks: str = _FRAMES,
+    forks: str = _FORKS,
 ) -> None:
-    """An audit hook for what only arguments tell: it uses no name that a program may change, and knows no secret."""
+    """An audit hook for what only arguments tell: it uses no name that a program may change, and knows no secret.
+
+    Of the library the import system compiles, and in some versions whoever prints how a thread failed.
+    """
     if event == "import" and len(arguments) > 1:
         name, file = arguments[:2]
         if type(name) is not str:
@@ -465,9 +568,19 @@ def _watch(
         name = arguments[1]
         if type(name) is not str or (
             name.startswith(library)
-            and (name.startswith(importer) or not frame_of_caller(1).f_code.co_filename.startswith(importer))
+            and (name.startswith(importer) or not frame_of_caller(1).f_code.co_filename.startswith(compiles))
         ):
             report(pretends)  # It pretends to be the import system, or a part of the library.
+    elif event in ("os.fork", "os.forkpty"):
+        if not frame_of_caller(1).f_code.co_filename.startswith(library):
+            report(forks)
+    elif event == "object.__getattr__":
+        if arguments[1] in frames and not frame_of_caller(1).f_code.co_filename.startswith(library):
+            report(looks)
+    elif event == "sys._getframe" and arguments and arguments[0].f_code.co_filename != ours:
+        asks = frame_of_caller(0).f_back
+        if asks is not None and not asks.f_code.co_filename.startswith(library):
+            report(looks)
 
 
 STRATEGY = Python

@@ -9,6 +9,7 @@ root). Alone, the program is first checked as the binary it is, then compiled as
 A pass needs the key, which the supervisor stamps into the linked executable for each run. The trusted main function
 calls every test function, each on a thread of its own as the standard harness does, and writes the key when all have
 returned. Exiting, a panic hook that exits, or tests that are configured away (`#![cfg(not(test))]`) never get there.
+The executable runs once (`Secret`), so that no program starts itself to try an answer.
 
 Left over: `unsafe` code that searches its own memory for the key; reported as suspicious.
 """
@@ -26,17 +27,16 @@ from pathlib import Path
 from ..processes import Command, Outcome
 from ..protocol import Program, Status, Verdict
 from .base import (
-    KEY_PLACE,
     RESOURCES,
+    SECRET_PLACE,
     Case,
+    Secret,
     Strategy,
     build,
     compile_failure,
     finished,
     first_line,
-    new_key,
     require,
-    stamp,
     stopped,
 )
 
@@ -52,12 +52,17 @@ _ALONE = re.compile(
 )
 _ALONE_IN_CODE = re.compile(r"\b(union|env|cfg|file|line|column|module_path|type_name|macro)\b")
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
+_NOT_CODE = re.compile(
+    r"//[^\n]*|/\*.*?(?:\*/|\Z)|\br(#*)\".*?(?:\"\1|\Z)|\"(?:\\.|[^\"\\])*(?:\"|\Z)|'(?:\\[^\n']+|[^'\\\n])'|'\\''",
+    re.DOTALL,
+)
+_NAMED = re.compile(r"\b((?:debug_)?assert)\b(?!\s*!)")
+"""A macro that is named and not called, in code."""
 _BROKEN = re.compile(rb"^p(\d+)\.rs:\d+:\d+: error", re.MULTILINE)
 _LOOKS = (
     (r"\bmacro_rules\s*!\s*(?:r#)?(assert\w*|panic|vec|matches)\b", "it redefines {0}!"),
     (r"\bas\s+(?:r#)?(assert\w*|panic|vec|matches)\b", "it redefines {0}!"),
     (r"\b((?:debug_)?assert_(?:eq|ne))\b(?!\s*!)", "it redefines {0}!"),
-    (r"[({\[,]\s*(assert|debug_assert)\s*[,)}\]]", "it redefines {0}!"),
     (r"\bmacro_rules\s*!\s*(?:r#)?\$|\bmacro_rules\b(?!\s*!)", "it defines macros by macros"),
     (
         r"(?<!\*)\b(?:struct|enum|type|trait|union|const|static|fn|mod)\s+(?:r#)?"
@@ -65,8 +70,9 @@ _LOOKS = (
         "it redefines {0}",
     ),
     (r"\bas\s+(?:r#)?(Vec|String|Option|Some|None|Ok|Err|Box)\b", "it redefines {0}"),
-    (r"\b(PartialEq|PartialOrd|Eq|Ord|Deref)\b[^{};]{0,99}?\bfor\b", "it defines comparison of its own"),
+    (r"\b(PartialEq|PartialOrd|Eq|Ord|Deref|Not|Neg|Sub)\b[^{};]{0,999}?\bfor\b", "it defines comparison of its own"),
     (r"\b(PartialEq|PartialOrd|Ord)\s+as\b", "it defines comparison of its own"),
+    (r"!\s*[({\[][^;{}]{0,999}\b(PartialEq|PartialOrd|Ord|Not|Neg|Sub)\b", "it defines comparison of its own"),
     (r"\b(set_hook|catch_unwind|process\s*::\s*(exit|abort))\b", "it interferes with how a program ends"),
     (r"\bunsafe\b|no_mangle|link_section|export_name", "it contains unsafe code or linker attributes"),
     (r"\bcfg(_attr)?\s*!?\s*\(|#\s*!\s*\[", "it changes how it is compiled"),
@@ -77,10 +83,19 @@ _MAIN = """#![allow(warnings)]
 
 %(modules)s
 
-static KEY: [u8; 32] = [%(key)s];
+static SECRET: [u8; 64] = [%(secret)s];
+
+fn is_first_run() -> bool {
+    use std::io::Read;
+    use std::os::unix::io::FromRawFd;
+    let mut ticket = [0u8; 32];
+    let found = unsafe { std::fs::File::from_raw_fd(4) }.read_exact(&mut ticket).is_ok();
+    found && unsafe { std::ptr::read_volatile(&SECRET) }[..32] == ticket
+}
 
 fn tell() {
-    let key = unsafe { std::ptr::read_volatile(&KEY) };
+    let secret = unsafe { std::ptr::read_volatile(&SECRET) };
+    let key = &secret[32..];
     #[cfg(target_arch = "x86_64")]
     unsafe {
         std::arch::asm!("syscall", inlateout("rax") 1isize => _, in("rdi") 3, in("rsi") key.as_ptr(),
@@ -93,6 +108,10 @@ fn tell() {
 }
 
 fn main() {
+    if !is_first_run() {
+        std::process::exit(1);
+    }
+    let process = std::process::id();
     let which = std::env::args().nth(1).unwrap_or_default();
     let tests: &[(&str, fn())] = match which.as_str() {
         %(branches)s
@@ -106,7 +125,7 @@ fn main() {
             returned += 1;
         }
     }
-    if tests.is_empty() || returned < tests.len() {
+    if tests.is_empty() || returned < tests.len() || std::process::id() != process {
         std::process::exit(101);
     }
     tell();
@@ -272,25 +291,27 @@ class Rust(Strategy):
         return finished(case, outcome, b"-", reference=outcome.exit_code == 0, failed_by_test=failed)
 
     def _run_each(self, cases: Sequence[Case], parts: dict[int, _Parts], executable: Path) -> dict[int, Verdict]:
-        verdicts, place = {}, KEY_PLACE
+        verdicts, place = {}, SECRET_PLACE
         for number in parts:
             case = cases[number]
-            key = new_key()
+            secret = Secret()
             try:
-                stamp(executable, key, place)
+                place = secret.stamp(executable, place)
             except ValueError:
                 verdicts[number] = case.verdict(
-                    Status.FAILED, None, detail="not proven: it copies what marks the key's place"
+                    Status.FAILED, None, detail="not proven: it copies what marks the secret's place"
                 )
                 continue
-            place = key
-            outcome = self.execute_sealed(case, executable, str(number), data_bytes=_data_bytes(case))
+            data_bytes = _data_bytes(case)
+            outcome = self.execute_sealed(case, executable, str(number), secret=secret, data_bytes=data_bytes)
             if verdict := stopped(case, outcome):
                 verdicts[number] = verdict
                 continue
             self._look(case)
             failed = b"panicked at" in outcome.stderr and b"assertion" in outcome.stderr
-            verdicts[number] = finished(case, outcome, key, reference=outcome.exit_code == 0, failed_by_test=failed)
+            verdicts[number] = finished(
+                case, outcome, secret.key, reference=outcome.exit_code == 0, failed_by_test=failed
+            )
         return verdicts
 
     @staticmethod
@@ -300,6 +321,8 @@ class Rust(Strategy):
         for pattern, why in _LOOKS:
             if found := re.search(pattern, text):
                 case.suspicious.append(why.format(*found.groups()))
+        if found := _NAMED.search(_NOT_CODE.sub(" ", text)):
+            case.suspicious.append(f"it redefines {found[1]}!")
 
 
 _AS_TESTS = ("--cfg", "test")
@@ -368,7 +391,7 @@ def _may_share(case: Case) -> bool:
 
 def _main(modules: str, parts: dict[int, tuple[str, _Parts]]) -> str:
     branches = "\n        ".join(f'"{number}" => {prefix}{part.path},' for number, (prefix, part) in parts.items())
-    return _MAIN % {"modules": modules, "branches": branches, "key": ", ".join(map(str, KEY_PLACE))}
+    return _MAIN % {"modules": modules, "branches": branches, "secret": ", ".join(map(str, SECRET_PLACE))}
 
 
 STRATEGY = Rust

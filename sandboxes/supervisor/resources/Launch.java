@@ -1,11 +1,14 @@
 package octopack;
 
+import java.io.File;
 import java.io.FileDescriptor;
 import java.io.FileInputStream;
 import java.io.FileOutputStream;
 import java.io.IOException;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
+import java.util.HashMap;
+import java.util.Map;
 
 /**
  * Runs {@code Main.main} of the program in the working folder and, when it has returned, writes the run's key.
@@ -16,19 +19,31 @@ import java.lang.reflect.Method;
 public final class Launch {
     private Launch() {}
 
+    /** Has the program's classes from the beginning: what it makes of their files later means nothing. */
     private static final class Loader extends ClassLoader {
-        Loader(ClassLoader parent) {
+        private static final String SUFFIX = ".class";
+        private final Map<String, byte[]> classes = new HashMap<>();
+
+        Loader(ClassLoader parent) throws IOException {
             super(parent);
+            for (File file : new File(".").listFiles()) {
+                String name = file.getName();
+                if (name.endsWith(SUFFIX)) {
+                    try (FileInputStream input = new FileInputStream(file)) {
+                        classes.put(name.substring(0, name.length() - SUFFIX.length()), input.readAllBytes());
+                    }
+                    file.delete();
+                }
+            }
         }
 
         @Override
         protected Class<?> findClass(String name) throws ClassNotFoundException {
-            try (FileInputStream file = new FileInputStream(name.replace('.', '/') + ".class")) {
-                byte[] code = file.readAllBytes();
-                return defineClass(name, code, 0, code.length);
-            } catch (IOException error) {
-                throw new ClassNotFoundException(name, error);
+            byte[] code = classes.get(name);
+            if (code == null) {
+                throw new ClassNotFoundException(name);
             }
+            return defineClass(name, code, 0, code.length);
         }
     }
 
@@ -63,7 +78,9 @@ public final class Launch {
             throw error.getCause();
         }
         System.out.flush();
-        FileOutputStream output = new FileOutputStream(FileDescriptor.out);
+        // A program may have closed the one, or both.
+        FileDescriptor open = FileDescriptor.out.valid() ? FileDescriptor.out : FileDescriptor.err;
+        FileOutputStream output = new FileOutputStream(open);
         write(output, first);
         write(output, second);
         write(output, third);

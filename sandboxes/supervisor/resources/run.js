@@ -1,7 +1,8 @@
 // Runs a program the way `node test.js` does, and knows when the last line of its main module has been reached.
 //
 // Arguments: the program; what its tests assert with ("console", "module" or nothing); how many UTF-16 units stand
-// before them (0: not known); the path that the program shall take for node's.
+// before them (0: not known); the path that the program shall take for node's; the functions of the library that its
+// tests use ("JSON.stringify,Math.abs").
 //
 // The key arrives on descriptor 4 before the program is read and lives in this closure only. After the main module has
 // been evaluated to its end the key goes to descriptor 3. What could look into closures or memory (inspector, heap
@@ -38,7 +39,19 @@ const builtIns = (further) => {
   };
 };
 
-const main = (program, tests, testsBegin, executable) => {
+// Has functions tell when they are replaced, if only for a moment.
+const watch = (used, owners, replaced) => {
+  for (const [ownerName, name] of used.split(',').map((one) => one.split('.'))) {
+    const owner = owners[ownerName];
+    const { value, enumerable } = (owner && Object.getOwnPropertyDescriptor(owner, name)) || {};
+    if (typeof value !== 'function') continue;
+    let current = value;
+    const set = (other) => { replaced(); current = other; };
+    Object.defineProperty(owner, name, { get: () => current, set, enumerable, configurable: false });
+  }
+};
+
+const main = (program, tests, testsBegin, executable, used) => {
   if (program === undefined) return; // Only a look at whether this start works.
   const file = path.resolve(program);
   const key = Buffer.alloc(32);
@@ -137,20 +150,22 @@ const main = (program, tests, testsBegin, executable) => {
     }
   }
   const assertions = tests.includes('module') ? apply(load, Module, ['node:assert']) : undefined;
+  let touched = false;
+  watch(used, { JSON, Math, Object, Array, String, Number, assert: assertions }, () => { touched = true; });
   const unchanged = builtIns(assertions ? [assertions, assertions.strict] : []);
   const expects = tests.includes('console');
   load(file, null, true);
   if (expects && asserted === 0) spoil(2);
-  const note = (replaced ? 'console.assert,' : '') + (works ? 'worker_threads,' : '') + (unchanged() ? '' : 'built-in,');
+  const note = (replaced ? 'console.assert,' : '') + (works ? 'worker_threads,' : '') + (unchanged() && !touched ? '' : 'built-in,');
   writeSync(3, apply(concat, Buffer, [[key, apply(from, Buffer, [note])]]));
 };
 
 if (startupSnapshot.isBuildingSnapshot()) {
   startupSnapshot.setDeserializeMainFunction(() => {
-    const [, program, tests, testsBegin, executable] = process.argv;
-    main(program, tests, +testsBegin, executable);
+    const [, program, tests, testsBegin, executable, used] = process.argv;
+    main(program, tests, +testsBegin, executable, used);
   });
 } else {
-  const [, , program, tests, testsBegin, executable] = process.argv;
-  main(program, tests, +testsBegin, executable);
+  const [, , program, tests, testsBegin, executable, used] = process.argv;
+  main(program, tests, +testsBegin, executable, used);
 }
