@@ -23,8 +23,8 @@ _PACKAGES = (
     "octopack", "torch", "transformers", "trl", "peft", "accelerate", "datasets", "tokenizers", "safetensors",
     "bitsandbytes", "deepspeed", "liger-kernel", "vllm",
 )  # fmt: skip
-_FREE_TO_CHANGE = frozenset({"output", "launch"})
-"""Sections of a recipe that a resumed run may change: where it runs, not what it computes."""
+_FREE_TO_CHANGE = frozenset({"output", "launch", "train.keep_checkpoints"})
+"""What a resumed run may change of its recipe: where it runs and what it keeps, not what it computes."""
 
 
 @dataclass(frozen=True)
@@ -313,7 +313,8 @@ def _differences(old: Recipe, new: Recipe) -> list[str]:
         if section in _FREE_TO_CHANGE or before[section] == after[section]:
             continue
         if isinstance(before[section], dict) and isinstance(after[section], dict):
-            changed += [f"{section}.{key}" for key in before[section] if before[section][key] != after[section][key]]
+            keys = [key for key in before[section] if before[section][key] != after[section][key]]
+            changed += [name for key in keys if (name := f"{section}.{key}") not in _FREE_TO_CHANGE]
         else:
             changed.append(section)
     return changed

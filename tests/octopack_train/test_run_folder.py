@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from octopack_train.errors import TrainingError
+from octopack_train.faults import RESUMES
 from octopack_train.recipe import Recipe
 from octopack_train.run_folder import RunFolder, new_folder
 
@@ -92,6 +93,16 @@ def test_a_run_does_not_go_on_with_other_data(tmp_path: Path, make_recipe: Calla
     assert json.loads(run.manifest_file.read_text()) == {"files": {"rows": "2"}}
     with run.begin(make_recipe(), manifest(rows="1"), fresh=True):
         assert run.last_checkpoint() is None
+
+
+def test_what_a_full_disk_advises_is_no_other_run(tmp_path: Path, make_recipe: Callable[..., Recipe]):
+    run = RunFolder(tmp_path / "run")
+    with run.begin(make_recipe(), manifest(), fresh=False):
+        checkpoint(run)
+    assert "train.keep_checkpoints=1" in RESUMES
+    run.check(make_recipe("train.keep_checkpoints=1"), fresh=False)
+    with pytest.raises(TrainingError, match=r"other settings \(train\.seed\)"):
+        run.check(make_recipe("train.keep_checkpoints=1", "train.seed=1"), fresh=False)
 
 
 def test_a_fresh_start_leaves_nothing_half_written(tmp_path: Path, make_recipe: Callable[..., Recipe]):
