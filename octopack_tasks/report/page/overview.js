@@ -76,7 +76,8 @@ function ownRow(run, found, languages, averaged, k) {
 }
 
 function publishedRow(model, scenario, languages, averaged) {
-  const valueOf = (name) => model.scores[`humaneval${scenario}-${name}`] ?? null;
+  // Only languages that the runs have: the mean is over what is shown.
+  const valueOf = (name) => (averaged.includes(name) ? model.scores[`humaneval${scenario}-${name}`] ?? null : null);
   if (languages.every((name) => valueOf(name) === null)) return null;
   // A printed mean of the same languages was computed before rounding.
   const asked = averaged.filter((name) => PAPER_LANGUAGES.has(name)).length;

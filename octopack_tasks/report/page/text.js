@@ -45,7 +45,8 @@ function outside(text, attributes) {
 /** The same for places that take strings alone. */
 const plain = (text) => String(text).replace(UNSEEN, (character) => `[${codeName(character)}]`);
 
-const percent = (value) => (value === null || value === undefined ? "–" : (100 * value).toFixed(1));
+// Halves are rounded up as in the tables, also where their last bit is a little low.
+const percent = (value) => (value === null || value === undefined ? "–" : (100 * value + 1e-9).toFixed(1));
 const count = (number) => number.toLocaleString("en");
 const plural = (number, word) => `${count(number)} ${word}${number === 1 ? "" : "s"}`;
 

@@ -227,6 +227,18 @@ def test_half_a_run_is_labelled_and_has_no_mean(both: Path, page: Page) -> None:
     assert float(whole) > 0
 
 
+def test_published_scores_and_their_mean_are_of_the_languages_that_the_runs_have(tmp_path: Path, page: Page) -> None:
+    run = write_run(tmp_path / "run", [*FIX, SYNTHESIZE[0], SYNTHESIZE[-1]], n_samples=1)
+    page.open(written(tmp_path / "out", run, published=["gpt-4"]))
+    fix, synthesize = page.evaluate(
+        "[...document.querySelectorAll('.scores .published')]"
+        ".map(row => [...row.querySelectorAll('td')].map(cell => cell.innerText.trim()))"
+    )
+    assert fix == ["47.0", "48.2", "50.0", "50.6", "47.6", "43.3", "47.8"]
+    none = "\N{EN DASH}"
+    assert synthesize == ["86.6", none, none, none, none, "67.1", "76.9"]
+
+
 def test_keys(report: Path, run: Path, page: Page, keep: Keep) -> None:
     page.open(report)
     page.press("j")
