@@ -49,17 +49,12 @@ def downloads(what: str) -> Iterator[None]:
         raise _explain_download(what, error) from error
 
 
-def _chain(error: BaseException) -> list[BaseException]:
-    """Return an error and those behind it."""
+def _told(error: BaseException) -> str:
+    """Return names and words of an error and of those behind it, in lower case."""
     chain = [error]
     while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None and cause not in chain:
         chain.append(cause)
-    return chain
-
-
-def _told(error: BaseException) -> str:
-    """Return names and words of an error and of those behind it, in lower case."""
-    return " ".join(f"{type(link).__name__} {link}" for link in _chain(error)).lower()
+    return " ".join(f"{type(link).__name__} {link}" for link in chain).lower()
 
 
 def _explain_download(what: str, error: Exception) -> TrainingError:
@@ -79,7 +74,7 @@ def _explain_download(what: str, error: Exception) -> TrainingError:
     if "notfound" in told or "404" in told or "doesn't exist" in told or "not a valid model identifier" in told:
         return TrainingError(f"Cannot find {what}, here or on the hub: check the name ({short}).")
     # Libraries hide a damaged row behind an error that says nothing of it.
-    reasons = dict.fromkeys(_one_line(link).removesuffix(".") for link in (error, _chain(error)[-1]))
+    reasons = dict.fromkeys(_one_line(link).removesuffix(".") for link in (error, error.__cause__ or error))
     return TrainingError(f"Cannot load {what}: {'; '.join(reasons)}.")
 
 

@@ -37,6 +37,7 @@ def test_an_interrupted_download_is_found_behind_other_errors():
 def test_the_reason_behind_an_error_that_says_nothing_is_told():
     fault = RuntimeError("An error occurred.")
     fault.__cause__ = ValueError("half a surrogate pair in row 7")
+    fault.__cause__.__context__ = KeyError("from another attempt at reading it")
     complaint = r"RuntimeError: An error occurred; ValueError: half a surrogate pair in row 7\.$"
     with pytest.raises(TrainingError, match=complaint), downloads("the data set x"):
         raise fault
