@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -86,10 +87,13 @@ def write_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
     written = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for suffix in _SUFFIXES:
-            path = folder / f"{name}.{suffix}"
-            figure.savefig(path, metadata=_NO_DATES[suffix])
-            written.append(path)
+        with warnings.catch_warnings():
+            # A name in another script is a row of boxes, which the figure itself shows.
+            warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+            for suffix in _SUFFIXES:
+                path = folder / f"{name}.{suffix}"
+                figure.savefig(path, metadata=_NO_DATES[suffix])
+                written.append(path)
     except OSError as error:
         raise UserError(f"could not write the figure {name} to {folder}: {error.strerror or error}") from None
     return written

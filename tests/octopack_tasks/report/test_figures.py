@@ -179,6 +179,14 @@ def test_names_that_are_too_long_are_cut_in_the_middle() -> None:
     assert figures._title(entry) == "a" * 23 + "…heckpoint-99"
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_name_that_the_font_lacks_is_drawn_without_a_complaint(tmp_path: Path) -> None:
+    with charts.styled():
+        figure = charts.new_figure(2, 2)
+        figure.suptitle("\N{CJK UNIFIED IDEOGRAPH-6A21}\N{OCTOPUS}")
+        assert len(charts.write_figure(figure, tmp_path, "name")) == 3
+
+
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="could not write the figure overview"):
