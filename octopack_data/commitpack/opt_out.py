@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -11,6 +12,8 @@ import orjson
 
 from octopack_data.errors import DataError
 from octopack_data.pipeline import Batch, BatchFunction, Judgement, Outcome, Step
+
+_LOGIN = re.compile(r"[A-Za-z0-9_.\[\]-]+")
 
 
 class Policy(str, Enum):
@@ -32,7 +35,7 @@ def load_logins(path: Path) -> frozenset[str]:
         DataError: no such file, a line that cannot be a login, or no login at all.
     """
     try:
-        lines = path.read_text("utf-8").splitlines()
+        lines = path.read_text("utf-8-sig").splitlines()  # a byte order mark is no part of the first login
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot read the list of opted-out logins ({error})") from error
     logins = []
@@ -40,8 +43,8 @@ def load_logins(path: Path) -> frozenset[str]:
         login = line.strip()
         if not login or login.startswith("#"):
             continue
-        if "/" in login or "," in login or " " in login:
-            raise DataError(f"{path}, line {number}: {login!r} is not a login; give one a line, without repositories")
+        if not _LOGIN.fullmatch(login):  # it would match nobody, and the wish of its owner would go unheard
+            raise DataError(f"{path}, line {number}: {login!r} is not a login; give one a line, no repositories")
         logins.append(login)
     if not logins:
         raise DataError(f"{path}: no login in the list; an empty list would leave everybody in")

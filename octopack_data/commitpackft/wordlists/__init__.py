@@ -25,7 +25,7 @@ def read_list(path: Path) -> tuple[str, ...]:
         DataError: no such file, not text, empty, or an entry twice (named with its line).
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such word list") from error
     except UnicodeDecodeError as error:

@@ -89,7 +89,8 @@ def test_contents_are_credited_to_a_repository_that_is_left() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("", "no login"), ("# none\n\n", "no login"), ("a\nb/c\n", "line 2: 'b/c'")]
+    ("text", "message"),
+    [("", "no login"), ("# none\n\n", "no login"), ("a\nb/c\n", "line 2: 'b/c'"), ("@a", "1: '@a'")],
 )
 def test_wrong_lists_of_logins(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "logins.txt"
@@ -102,8 +103,8 @@ def test_wrong_lists_of_logins(tmp_path: Path, text: str, message: str) -> None:
 
 def test_a_list_of_logins(tmp_path: Path) -> None:
     path = tmp_path / "logins.txt"
-    path.write_text("# asked for it\none\r\n\n  two  \n")
-    assert load_logins(path) == {"one", "two"}
+    path.write_bytes(b"\xef\xbb\xbfzero-0\n# asked for it\none\r\n\n  two[bot]  \n")
+    assert load_logins(path) == {"zero-0", "one", "two[bot]"}
 
 
 # ---------------------------------------------------------------------------------------------------------- licences
