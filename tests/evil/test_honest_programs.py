@@ -150,6 +150,11 @@ CODE = {
         "",
     ),
     "go goroutines": ("go", "done := make(chan int)\ngo func() { done <- 0 }()\na += <-done", ""),
+    "go function types": (
+        "go",
+        "if apply(func(x int) int { return x }, nil) != nil { return -1 }",
+        "type (\n    Pair struct{ int }\n    Op func(int) error\n)\nfunc apply(f func(int) int, then func(error)) (error) { x := f(1); _ = x; return nil }",
+    ),
     "go unsafe": ("go", "if unsafe.Sizeof(a) != 8 { return -1 }", 'import "unsafe"'),
     "go package variables": ("go", "a += table[3] - 9", "var table = map[int]int{3: 9}"),
     "rust threads and derives": (
