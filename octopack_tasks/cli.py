@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from octopack_tasks.terminal import printable
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -285,5 +287,5 @@ def main() -> None:
         exit_code = getattr(error, "exit_code", None)
         if not isinstance(exit_code, int):
             raise
-        typer.echo(f"octopack: {' '.join(str(error).split())}", err=True)
+        typer.echo(printable(f"octopack: {' '.join(str(error).split())}"), err=True)
         sys.exit(exit_code)

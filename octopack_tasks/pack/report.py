@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from octopack_tasks.pack.findings import TITLES, Check, Finding, Severity
 from octopack_tasks.pack.validation import Validation
+from octopack_tasks.terminal import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,7 +21,7 @@ def summary(validation: Validation) -> str:
     problems = ", ".join(f"{count} in {language}" for language, count in validation.problems.items())
     found = ", ".join(_counted(validation.count(severity), severity.value) for severity in Severity)
     how = "" if validation.settings["executed"] else "; nothing was run (--quick)"
-    return f"{_printable(validation.folder)}: {problems or 'no problems'}; {found}{how}"
+    return f"{printable(validation.folder)}: {problems or 'no problems'}; {found}{how}"
 
 
 def _counted(number: int, word: str) -> str:
@@ -55,7 +56,7 @@ def print_report(validation: Validation, console: Console, show: int) -> None:
             for finding in found[:show]:
                 line = Text(f"{severity.value} {check.value} ", style=_STYLES[severity])
                 console.print(
-                    line.append(_printable(f"{_place(finding)}{finding.message}"), style="none"), soft_wrap=True
+                    line.append(printable(f"{_place(finding)}{finding.message}"), style="none"), soft_wrap=True
                 )
             if len(found) > show:
                 console.print(f"  {len(found) - show} more {check.value} {severity.value}s (--show, --html, --json)")
@@ -67,11 +68,6 @@ def _place(finding: Finding) -> str:
     if finding.field and f"`{finding.field}`" not in finding.message:
         place = f"{place} ({finding.field})"
     return f"{place}: " if place else ""
-
-
-def _printable(text: str) -> str:
-    """A text without what a terminal would obey; it may quote a stranger's pack."""
-    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
 
 # --- HTML -------------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from pathlib import Path
 from octopack_tasks.errors import UserError
 from octopack_tasks.report.inputs import ReportRun
 from octopack_tasks.report.sources import bigcode, lm_eval, octopack
+from octopack_tasks.terminal import printable
 
 MIXED_NOTE = "Answers another dataset than other runs of this report"
 """Begins the note on runs that --allow-mixed let through."""
@@ -102,17 +103,12 @@ def _labelled_dataset(run: ReportRun, mixed: Mapping[tuple[str, str], Mapping[st
     return dataclasses.replace(run, notes=(*run.notes, note))
 
 
-def _printable(name: str) -> str:
-    """A name without what a terminal would obey and what no file can hold: it comes from files of others."""
-    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in name)
-
-
 def _with_unique_labels(runs: Sequence[ReportRun]) -> tuple[ReportRun, ...]:
     """Labels that tell the runs apart: the model's name, with the folder's where several have it, or a number."""
-    runs = [dataclasses.replace(run, label=_printable(run.label)) for run in runs]
+    runs = [dataclasses.replace(run, label=printable(run.label)) for run in runs]
     counts = {run.label: sum(other.label == run.label for other in runs) for run in runs}
     named = [
-        run if counts[run.label] == 1 else dataclasses.replace(run, label=f"{run.label} ({_printable(run.path.name)})")
+        run if counts[run.label] == 1 else dataclasses.replace(run, label=f"{run.label} ({printable(run.path.name)})")
         for run in runs
     ]
     seen: dict[str, int] = {}

@@ -84,6 +84,12 @@ def test_what_the_user_can_mend_is_one_line(octopack, arguments: tuple[str, ...]
     assert err.count("\n") == 1
 
 
+def test_an_error_that_quotes_a_stranger_does_not_steer_the_terminal(octopack) -> None:
+    _, _, err = octopack("conformance", "/none\x1b[2J\udce9")
+    assert err.startswith("octopack: /none")
+    assert err.rstrip("\n").isprintable()
+
+
 def test_a_mistake_of_ours_keeps_its_traceback(octopack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("octopack_tasks.tasks.get_task", lambda name: 1 // 0)
     with pytest.raises(ZeroDivisionError):
