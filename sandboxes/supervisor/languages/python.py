@@ -270,6 +270,8 @@ def _warm_up() -> None:
     """In the zygote: load what programs import, and forget what is ours."""
     import importlib
 
+    _generated.append(frozenset(_comparisons_of_dataclasses()))
+    gc.collect()  # Modules fill the gaps; a fork that fills them copies page after page.
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = "1"  # A fork must find one thread only.
     for name in [name for name in sys.modules if name.partition(".")[0] in ("ctypes", "_ctypes")]:
@@ -277,7 +279,6 @@ def _warm_up() -> None:
     sys.modules["ctypes"] = None  # type: ignore[assignment]  # numpy does without
     for name in (*_PRELOADED, *_PRELOADED_TOO):
         importlib.import_module(name)
-    _generated.append(frozenset(_comparisons_of_dataclasses()))
     del sys.modules["ctypes"]
     ours = __name__.partition(".")[0]
     sys.path[:] = [entry for entry in sys.path if not (Path(entry) / ours / "protocol.py").is_file()]
@@ -408,7 +409,7 @@ _generated: list[frozenset[bytes]] = []
 """The instructions of the comparisons that dataclasses have, however many fields they have: one set."""
 
 
-def _comparisons_of_dataclasses(most_fields: int = 64) -> Iterator[bytes]:
+def _comparisons_of_dataclasses(most_fields: int = 32) -> Iterator[bytes]:
     for count in range(most_fields):
         made = dataclasses.make_dataclass("Made", [f"x{number}" for number in range(count)], order=True)
         for name in ("__eq__", "__lt__", "__le__", "__gt__", "__ge__"):
