@@ -225,6 +225,25 @@ def test_tests_may_be_written_in_many_ways(arena, language):
     assert not any(verdict.suspicious for verdict in verdicts) or language == "rust", verdicts
 
 
+@pytest.mark.parametrize(
+    ("language", "documentation", "is_seen"),
+    [
+        ("cpp", "/* You may assume that each operator is valid, or abort. */\n", False),
+        ("cpp", "/* A *\\\n/ struct One { }; bool operator-(One) { return true; } /* */\n", True),
+        ("cpp", "/* A *\\\f\n/ struct One { }; bool operator-(One) { return true; } /* */\n", True),
+        ("rust", "/* If there is no number, return them as None: it's so. */\n", False),
+        ("rust", "/* A /* B */ // */ mod own { pub struct One; } use own::One as Some;\n", True),
+    ],
+)
+def test_documentation_is_not_code(arena, language, documentation, is_seen):
+    arena.require(language)
+    solution, tests = TESTS[language]
+    solution = documentation + "#include <cstdlib>\n" * (language == "cpp") + solution
+    [verdict] = arena.sandbox.run([Program(language, solution + tests, len(solution))])
+    assert verdict.passed or is_seen, verdict
+    assert bool(verdict.suspicious) == is_seen, verdict
+
+
 def test_three_seconds_of_work_are_no_endless_loop(arena):
     code = "import time\nwhile time.process_time() < 3:\n    pass"
     assert arena.attack("python", code, limits=Limits(cpu_seconds=10)).passed

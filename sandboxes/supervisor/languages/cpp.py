@@ -64,6 +64,8 @@ _NOT_CODE = re.compile(
     re.DOTALL,
 )
 _COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)", re.DOTALL)
+_DOCUMENTATION = re.compile(r"(?:\s*/\*(?:(?!\*/|\\|\?\?/).)*\*/)*", re.DOTALL)
+"""Comments that nothing stands before are surely ones, unless a line break hides where they end."""
 _DEFINE = re.compile(r"(?:#|%:|\?\?=)\s*define\s+(\w+)")
 _OWN_SYMBOLS = re.compile(r"redefine_extname|\b(?:__)?asm(?:__)?\s*\(")
 _ATTRIBUTE = re.compile(r"__attribute|\[\s*\[|__assert|noreturn")
@@ -204,7 +206,8 @@ class Cpp(Strategy):
 
     @staticmethod
     def _look(case: Case) -> None:
-        candidate = _SPLICE.sub("", case.candidate)
+        candidate = _DOCUMENTATION.sub(" ", case.candidate.removeprefix(PREAMBLE), count=1)
+        candidate = _SPLICE.sub("", candidate)
         candidate += "\n" + _COMMENT.sub(" ", candidate)
         candidate = re.sub(r"[ \t]+", " ", candidate)
         for pattern, why in _LOOKS:

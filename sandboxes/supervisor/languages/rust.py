@@ -52,6 +52,8 @@ _ALONE = re.compile(
 )
 _ALONE_IN_CODE = re.compile(r"\b(union|env|cfg|file|line|column|module_path|type_name|macro)\b")
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
+_PLAIN = re.compile(r"(?:[^\"'/#]+|/(?![/*])|//[^\n]*|/\*(?:(?!/\*|\*/).)*\*/)*", re.DOTALL)
+"""The beginning of a text in which what looks like a comment is one: no quote stands before it, none is nested."""
 _NOT_CODE = re.compile(
     r"//[^\n]*|/\*.*?(?:\*/|\Z)|\br(#*)\".*?(?:\"\1|\Z)|\"(?:\\.|[^\"\\])*(?:\"|\Z)|'(?:\\[^\n']+|[^'\\\n])'|'\\''",
     re.DOTALL,
@@ -316,7 +318,7 @@ class Rust(Strategy):
 
     @staticmethod
     def _look(case: Case) -> None:
-        text = case.program.source[: _tests_begin(case)]
+        text = _PLAIN.sub(lambda found: _COMMENT.sub(" ", found[0]), case.program.source[: _tests_begin(case)], count=1)
         text += "\n" + _COMMENT.sub(" ", text)
         for pattern, why in _LOOKS:
             if found := re.search(pattern, text):
