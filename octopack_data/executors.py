@@ -70,7 +70,7 @@ def _work(unit: Unit) -> None:
 def run_units(
     job: Job, units: Sequence[Unit], workers: int = 1, report: Callable[[Progress], None] = no_report
 ) -> None:
-    """Make the given units, in this process or in `workers` others, whether or not they are there already.
+    """Make those of the given units that are not there, in this process or in `workers` others.
 
     The first failure ends the run and leaves finished units in place.
 

@@ -187,16 +187,17 @@ def isolated(examples: Sequence[Example], tokenizer: Tokenizer, window: int, *, 
     where the two would share a token, it is tokenised alone as well.
     """
     aligned = [example.on_token_boundary() for example in examples]
-    completions = [example.completion + tokenizer.eos_token for example in aligned]
     rows: list[Row] = []
-    for prompt, whole, alone in zip(
+    for example, prompt, whole in zip(
+        aligned,
         _tokenize(tokenizer, [example.prompt for example in aligned]),
         _tokenize(tokenizer, [example.text + tokenizer.eos_token for example in aligned]),
-        # Many tokenizers begin every text with a token of their own, which has no place inside one.
-        _tokenize(tokenizer, completions, add_special_tokens=False),
         strict=True,
     ):
-        completion = whole[len(prompt) :] if whole[: len(prompt)] == prompt else alone
+        completion = whole[len(prompt) :]
+        if whole[: len(prompt)] != prompt:
+            # Many tokenizers begin every text with a token of their own, which has no place inside one.
+            [completion] = _tokenize(tokenizer, [example.completion + tokenizer.eos_token], add_special_tokens=False)
         ids = prompt + completion
         labels = ids if loss_on_prompt else [IGNORED] * len(prompt) + completion
         rows.append(Row(ids[:window], labels[:window], int(len(ids) > window)))

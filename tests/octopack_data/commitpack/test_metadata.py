@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from octopack_data.errors import DataError
+from octopack_data.shards import lock
+
 duckdb = pytest.importorskip("duckdb")
 sqlglot = pytest.importorskip("sqlglot")
 
@@ -25,8 +28,6 @@ from octopack_data.commitpack.metadata import (  # noqa: E402
     stage_query,
     why_query,
 )
-from octopack_data.errors import DataError  # noqa: E402
-from octopack_data.shards import lock  # noqa: E402
 
 Row = dict[str, Any]
 
