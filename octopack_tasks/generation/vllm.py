@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _AHEAD = 4
 """Sequences kept in the engine's queue, as a multiple of those that run at once: it never waits for us."""
 
+_NUCLEUS = "octopack_tasks.generation.nucleus:Nucleus"
+
 _ON_CPU = {
     "enforce_eager": True,  # compiling takes longer than most evaluations do
     "enable_chunked_prefill": False,  # vLLM 0.32 cannot rewind a CPU's random generator after a part of a prompt
@@ -69,8 +71,13 @@ class Vllm(Closing):
             raise UserError(
                 f"the backend vllm needs vLLM ({error}): pip install 'octopack[vllm]', or use --backend transformers"
             ) from error
-        defaults = _ON_CPU if current_platform.is_cpu() else {}
+        is_cpu = current_platform.is_cpu()
+        defaults = _ON_CPU if is_cpu else {}
         arguments = {"enable_prefix_caching": True, "disable_log_stats": True, **defaults, **engine_args}
+        # An accelerator has kernels for top-p. vLLM takes no processors of logits beside speculative decoding.
+        self._nucleus = is_cpu and sampling.top_p < 1 and not sampling.top_k and "speculative_config" not in arguments
+        if self._nucleus:
+            arguments["logits_processors"] = [*(arguments.get("logits_processors") or ()), _NUCLEUS]
         try:
             configured = EngineArgs(model=model, revision=revision, seed=sampling.seed, **arguments)
         except TypeError as error:
@@ -131,7 +138,8 @@ class Vllm(Closing):
         drawn = self._sampling
         parameters = SamplingParams(
             temperature=drawn.temperature,
-            top_p=1.0 if drawn.is_greedy else drawn.top_p,
+            top_p=1.0 if drawn.is_greedy or self._nucleus else drawn.top_p,
+            extra_args={"top_p": drawn.top_p} if self._nucleus else None,
             top_k=0 if drawn.is_greedy else drawn.top_k,
             seed=None if drawn.is_greedy else request.seed(sample, drawn.seed),
             max_tokens=request.room(len(prompt), self.context_length),
