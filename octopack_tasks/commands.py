@@ -105,8 +105,12 @@ def evaluate(
         ),
     ] = None,
     stop: Annotated[
-        str, typer.Option(help="`paper` ends a completion when its function ends, `never` at the limit only.")
-    ] = "paper",
+        Optional[str],
+        typer.Option(
+            help="`paper` ends a completion when its function ends, `never` at the limit only.",
+            show_default="paper; never for evaluate --reading corrected or both",
+        ),
+    ] = None,
     too_long: Annotated[
         str, typer.Option(help="Prompts that leave no room for an answer: `fail`, or `skip` them.")
     ] = "fail",
@@ -142,9 +146,11 @@ def evaluate(
     from octopack_tasks.results import check_ks
 
     readings = get_readings(reading)
+    if any(each.needs_whole_completions for each in readings):
+        options["stop"] = stop or "never"
+        if stop == "paper":
+            raise _user_error(f"--reading {reading} looks at whole completions: leave out --stop paper")
     plan, chosen = _plan_and_model(**options)
-    if any(each.needs_whole_completions for each in readings) and plan.stop.value != "never":
-        raise _user_error(f"--reading {reading} looks at whole completions: add --stop never")
     skip_or_fail = _choice(TooLong, too_long, "--too-long")
     works = plan.load()
     check_ks(works, k)
@@ -226,7 +232,7 @@ def _plan_and_model(
     dataset: str | None,
     limit: int | None,
     descriptions: Path | None,
-    stop: str,
+    stop: str | None,
     tasks_shard: str | None,
     executor: str,
 ) -> tuple[Plan, ModelChoice]:
@@ -262,7 +268,7 @@ def _plan_and_model(
         tuple(planned),
         lasting_dataset_name(dataset),
         sampling,
-        _choice(Stop, stop, "--stop"),
+        _choice(Stop, stop or "paper", "--stop"),
         limit,
         Shard.parse(tasks_shard) if tasks_shard else None,
         str(descriptions) if descriptions else None,

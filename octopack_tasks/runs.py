@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import fcntl
 import json
+import logging
 import os
 import socket
 import zlib
@@ -27,6 +28,8 @@ from octopack_tasks.errors import UserError
 from octopack_tasks.generation.protocol import Completion, Finish
 from octopack_tasks.problems import Problem
 from sandboxes import Verdict
+
+logger = logging.getLogger("octopack")
 
 FORMAT = 1
 """Version of the folder's layout."""
@@ -351,7 +354,7 @@ class Run:
             raise UserError(f"could not write to {self.folder}: {error.strerror or error}") from None
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             lock.seek(0)
             owner = lock.read().strip() or "another process"
             lock.close()
@@ -359,6 +362,9 @@ class Run:
                 f"{self.folder} is in use by {owner}; wait for it (`octopack status` shows how far it is), or give "
                 "another --out"
             ) from None
+        except OSError as error:  # such as Lustre without its option `flock`
+            reason = error.strerror or error
+            logger.warning("%s: no locks here (%s); let only one process work on the run", self.folder, reason)
         lock.truncate(0)
         lock.write(f"process {os.getpid()} on {socket.gethostname()}")
         lock.flush()
@@ -371,10 +377,10 @@ class Run:
         try:
             with (self.folder / "lock").open("r", encoding="utf-8") as lock:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except FileNotFoundError:
-            return False
-        except OSError:
+        except BlockingIOError:
             return True
+        except OSError:  # there is no such file, or no lock
+            return False
         return False
 
     def __enter__(self) -> Run:

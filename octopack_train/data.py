@@ -40,6 +40,7 @@ class Manifest:
         tokens: tokens in those rows.
         learnt_tokens: tokens with loss.
         truncated: texts that were longer than `data.length` and lost their end.
+        left_out: texts of which nothing to learn was left, because their prompt alone fills `data.length`.
     """
 
     source: str
@@ -51,6 +52,7 @@ class Manifest:
     tokens: int | None = None
     learnt_tokens: int | None = None
     truncated: int = 0
+    left_out: int = 0
 
     def to_json(self) -> str:
         """Return the manifest as JSON."""
@@ -156,10 +158,12 @@ def tokenize(recipe: Recipe, tokenizer: PreTrainedTokenizerBase) -> TokenData:
         tokens=tokens,
         learnt_tokens=learnt,
         truncated=truncated,
+        left_out=0 if data.packing is Packing.WINDOWS else len(examples) - len(train),
     )
     evaluation = None
     if held_back is not None:
-        evaluation = _map_rows(held_back, eval_rows, tokenizer, data.workers).select_columns(_TOKEN_COLUMNS)
+        rows = _map_rows(held_back, eval_rows, tokenizer, data.workers)
+        evaluation = rows.select_columns(_TOKEN_COLUMNS) if len(rows) else None
     return TokenData(train.select_columns(_TOKEN_COLUMNS), evaluation, collator, manifest)
 
 
@@ -219,8 +223,9 @@ def _map_rows(
         texts = [
             Example(prompt, completion) for prompt, completion in zip(batch[_PROMPT], batch[_COMPLETION], strict=True)
         ]
-        # The reference's packing can emit a window without any token; it would teach nothing.
-        rows = [row for row in in_rows(texts, tokenizer) if row.input_ids]
+        # A window without any token, or a prompt that leaves its completion no room, teaches nothing; a batch of
+        # nothing else would divide a loss of nothing by nothing.
+        rows = [row for row in in_rows(texts, tokenizer) if any(label != packing.IGNORED for label in row.labels)]
         return {name: [getattr(row, name) for row in rows] for name in ("input_ids", "labels", "truncated")}
 
     # Packing restarts with every batch of 1000 rows, as in the reference (the default of `Dataset.map`).

@@ -254,4 +254,6 @@ def _describe(manifest: Manifest) -> str:
     text += f": {manifest.tokens:,} tokens, {manifest.learnt_tokens:,} of them with loss"
     if manifest.truncated:
         text += f"; {manifest.truncated} longer than data.length lose their end"
+    if manifest.left_out:
+        text += f"; {manifest.left_out} with no room for a completion are left out"
     return f"{text}."

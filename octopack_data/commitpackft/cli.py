@@ -140,4 +140,4 @@ def _languages(text: str, preset: tuple[str, ...]) -> frozenset[str] | None:
             near = ", ".join(get_close_matches(folder, known, 3)) or "see `octopack data commitpack languages --help`"
             raise DataError(f"--languages: {name!r} is no language of CommitPack; did you mean {near}?")
         chosen.add(folder)
-    return frozenset(chosen)
+    return frozenset(chosen) or None

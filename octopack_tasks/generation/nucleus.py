@@ -34,9 +34,7 @@ def keep_nucleus(logits: torch.Tensor, top_p: float, candidates: int = _CANDIDAT
     candidates = min(candidates, logits.shape[1])
     values, tokens = logits.topk(candidates, dim=1)
     probabilities = logits.softmax(dim=1).gather(1, tokens)
-    before = probabilities.cumsum(dim=1) - probabilities
-    stays = before < top_p
-    stays[:, 0] = True  # before the first one stands 0, or what rounding left of it
+    stays = probabilities.cumsum(dim=1) - probabilities < top_p  # what is likelier does not suffice
     kept = torch.full_like(logits, -torch.inf).scatter_(1, tokens, values.masked_fill(~stays, -torch.inf))
     wider = stays[:, -1].nonzero().squeeze(1)
     if candidates < logits.shape[1] and len(wider):

@@ -42,7 +42,7 @@ def octopack(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 
 
 REPLAY = ("--backend", "replay", "--model", "canonical")
-CORRECTED = ("--reading", "corrected", "--stop", "never")
+CORRECTED = ("--reading", "corrected")
 
 
 def test_evaluate_prints_a_table_and_keeps_everything(octopack: Typed) -> None:
@@ -202,6 +202,15 @@ def test_a_run_under_another_reading_is_complete(octopack: Typed) -> None:
     octopack("evaluate", *REPLAY, "--tasks", "humanevalfixtests-go", "--out", "other", "--stop", "never")
     code, _, err = octopack("compare", "run", "other", "--reading", "corrected")
     assert (code, "score them first (first: humanevalfixtests-go; second: none)" in err) == (2, True)
+
+
+def test_a_reading_says_how_its_completions_end(octopack: Typed) -> None:
+    command = ("evaluate", *REPLAY, "--tasks", "humanevalfixtests-go", "--reading", "both")
+    code, _, err = octopack(*command, "--stop", "paper", "--out", "run")
+    assert (code, "leave out --stop paper" in err, Path("run").exists()) == (2, True, False)
+    assert octopack(*command, "--out", "run")[0] == 0
+    assert Run(Path("run")).manifest["settings"]["stop"] == "never"
+    assert {path.name for path in Path("run").glob("results*.json")} == {"results.json", "results-corrected.json"}
 
 
 def test_verdicts_are_kept_where_nothing_can_judge_them_again(octopack: Typed, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import os
@@ -94,6 +95,18 @@ def test_a_second_process_is_refused(tmp_path: Path) -> None:
     assert not Run(tmp_path / "run").is_in_use
     with Run(tmp_path / "run").locked():
         pass
+
+
+def test_a_file_system_without_locks_is_no_other_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def without_locks(*_: object) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr("octopack_tasks.runs.fcntl.flock", without_locks)
+    with Run(tmp_path / "run").locked() as run:
+        assert not run.is_in_use
+    assert "no locks here (Function not implemented)" in caplog.text
 
 
 def test_reading_is_possible_while_another_process_writes(tmp_path: Path) -> None:

@@ -131,6 +131,17 @@ def test_the_manifest_counts_what_is_cut_and_only_what_is_left(
 
 
 @pytest.mark.parametrize("packing", ["padded", "isolated"])
+def test_texts_with_no_room_for_their_completion_are_counted_and_left_out(
+    make_recipe: Callable[..., Recipe], tmp_path: Path, packing: str
+):
+    rows = [{"prompt": "a" * size, "completion": "b"} for size in (900, 3, 700)]
+    path = write_rows(tmp_path / "rows.jsonl", rows)
+    recipe = make_recipe(f"data.path={path}", "data.format=prompt-completion", f"data.packing={packing}")
+    data = tokenize(recipe, load_tokenizer(recipe.model))
+    assert (data.manifest.train_rows, data.manifest.left_out, data.manifest.token_rows) == (3, 2, 1)
+
+
+@pytest.mark.parametrize("packing", ["padded", "isolated"])
 def test_nothing_to_learn_behind_the_length_is_an_error(
     make_recipe: Callable[..., Recipe], tmp_path: Path, packing: str
 ):
