@@ -129,14 +129,14 @@ def main() -> None:
     parser.add_argument("--tasks", default=TASKS)
     parser.add_argument("--dataset", default="starter")
     parser.add_argument("--prompt", default="instruct")
-    parser.add_argument("--problems", type=int, default=16, help="problems of each task for ours")
-    parser.add_argument("--baseline-problems", type=int, default=2, help="the slow loop does so many of them; 0: none")
+    parser.add_argument("--problems", type=int, default=40, help="problems of each task for ours")
+    parser.add_argument("--baseline-problems", type=int, default=3, help="the slow loop does so many of them; 0: none")
     parser.add_argument("--n-samples", type=int, default=5)
     parser.add_argument("--max-length", type=int, default=1024)
     parser.add_argument("--model-args", type=json.loads, default={}, help="options of vLLM, as JSON")
     parser.add_argument("--out", type=Path, help="write the numbers there as JSON, too")
     arguments = parser.parse_args()
-    os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "2")
+    os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "6")  # GiB, enough for all that run at once
     sampling = Sampling()
     rows: dict[str, dict[str, Any]] = {}
     tasks = arguments.tasks.split(",")

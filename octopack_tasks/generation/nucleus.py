@@ -1,6 +1,7 @@
-"""Top-p for vLLM on a CPU: the same tokens stay, without a sort of the whole vocabulary, which is half of every step.
+"""Top-p for vLLM on a CPU: the same tokens stay, without the sort of the whole vocabulary.
 
-Holtzman et al., "The Curious Case of Neural Text Degeneration" (2020), call the tokens that stay the nucleus.
+The sort is half of a small model's step. The tokens that stay are the nucleus of Holtzman et al., "The Curious Case of
+Neural Text Degeneration" (2020).
 """
 
 from __future__ import annotations
