@@ -31,6 +31,9 @@ from sandboxes import Verdict
 
 logger = logging.getLogger("octopack")
 
+_HELD = (BlockingIOError, PermissionError)
+"""What a file system raises for a lock that another process has; the second is CIFS's."""
+
 FORMAT = 1
 """Version of the folder's layout."""
 
@@ -354,7 +357,7 @@ class Run:
             raise UserError(f"could not write to {self.folder}: {error.strerror or error}") from None
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        except _HELD:
             lock.seek(0)
             owner = lock.read().strip() or "another process"
             lock.close()
@@ -377,7 +380,7 @@ class Run:
         try:
             with (self.folder / "lock").open("r", encoding="utf-8") as lock:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
+        except _HELD:
             return True
         except OSError:  # there is no such file, or no lock
             return False
