@@ -382,8 +382,8 @@ class Run:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except _HELD:
             return True
-        except OSError:  # there is no such file, or no lock
-            return False
+        except OSError:
+            pass  # there is no such file, or no lock
         return False
 
     def __enter__(self) -> Run:
