@@ -238,8 +238,7 @@ def _remove_leftovers(job: Job) -> None:
     for part in parts:
         with suppress(OSError):  # not empty, or not there
             part.rmdir()
-    for folder in (job.output, state / "units"):
-        remove_leftovers(folder)
+    remove_leftovers(job.output)
 
 
 def _limited(lines: list[bytes | LongLine], left: int | None) -> list[bytes | LongLine]:
@@ -329,7 +328,12 @@ def _run_unit(
         "statistics": statistics.to_json(),
         "broken_examples": intake.examples,
     }
-    write_atomically(_record_path(job, unit), orjson.dumps(record, option=orjson.OPT_INDENT_2))
+    # Written where only the holder of the unit's lock writes: what a killed run leaves of it, the next one removes.
+    whole, place = temporary / "record.json", _record_path(job, unit)
+    write_atomically(whole, orjson.dumps(record, option=orjson.OPT_INDENT_2))
+    place.parent.mkdir(parents=True, exist_ok=True)
+    whole.replace(place)
+    sync(place.parent)
     shutil.rmtree(work, ignore_errors=True)
 
 

@@ -6,10 +6,11 @@ import errno
 import json
 import os
 import platform
+import time
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -354,7 +355,7 @@ def lock(path: Path) -> IO[str] | None:
 
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        file = path.open("w")
+        file = path.open("a")
     except FileNotFoundError:
         return None  # a run that ended has just taken the folder away
     try:
@@ -377,9 +378,28 @@ _HOST = platform.node().replace("/", "-") or "host"
 def remove_leftovers(folder: Path) -> None:
     """Remove the temporary files in `folder` of writers on this machine that are no more."""
     for path in folder.glob(f".*.{_HOST}.*.tmp"):
-        pid = path.name.split(".")[-2]
-        if pid.isdigit() and not Path(f"/proc/{pid}").exists():
-            path.unlink(missing_ok=True)
+        try:
+            held = lock(path)
+        except OSError:
+            return  # without locks nobody knows what is in use
+        if held is not None:
+            with held:
+                path.unlink()
+
+
+@contextmanager
+def _in_use(temporary: Path) -> Iterator[None]:
+    """Lock a temporary file while it is written, so that `remove_leftovers` can tell it from one left behind.
+
+    The kernel gives a lock back when its process ends; the number of a process says less, as that of a killed one stays
+    taken until its parent has asked for it.
+    """
+    with ExitStack() as stack:
+        with suppress(OSError):  # a file system without locks, or one that lets nobody write: opening says so
+            while (held := lock(temporary)) is None:
+                time.sleep(0.01)  # somebody is just clearing away what a writer of the same number left
+            stack.enter_context(held)
+        yield
 
 
 @contextmanager
@@ -395,11 +415,11 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with temporary.open("wb") as file:
+            with _in_use(temporary), temporary.open("wb") as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-            temporary.replace(path)
+                temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
         sync(path.parent)

@@ -295,12 +295,13 @@ def _machine() -> tuple[str, str]:
 
 
 def _start_time(pid: int) -> str | None:
-    """When a process started, in ticks since boot; None where there is none."""
+    """When a process started, in ticks since boot; None where there is none, or a dead one not yet asked for."""
     try:
-        # the command's name, in parentheses, may hold spaces; the start time is the 20th field after it
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19]
+        # the command's name, in parentheses, may hold spaces; state and start time are the 1st and 20th field after it
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
     except OSError:
         return None
+    return None if fields[0] in "ZX" else fields[19]
 
 
 def owned_containers(client: DockerClient, of_this_process: bool = False) -> Iterator[tuple[Any, bool]]:

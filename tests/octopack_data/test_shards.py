@@ -6,6 +6,9 @@ import errno
 import gzip
 import os
 import random
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -25,6 +28,7 @@ from octopack_data.shards import (
     iter_rows,
     open_writer,
     read_lines,
+    remove_leftovers,
     shard_format,
 )
 
@@ -162,6 +166,32 @@ def test_an_interrupted_write_leaves_what_was_there(tmp_path: Path) -> None:
         write_and_fail()
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_writer_left_is_removed_and_what_a_live_one_writes_is_not(tmp_path: Path) -> None:
+    dead = tmp_path / "dead.json"
+    killed = subprocess.Popen([sys.executable, "-c", _DIE_WRITING, str(dead)])
+    os.waitid(os.P_PID, killed.pid, os.WEXITED | os.WNOWAIT)  # its number stays taken: nobody has asked for it
+    with atomic_file(tmp_path / "live.json") as file:
+        file.write(b"half")
+        assert len(list(tmp_path.iterdir())) == 2
+        remove_leftovers(tmp_path)
+        assert [path.name.startswith(".live.json.") for path in tmp_path.iterdir()] == [True]
+        file.write(b" and half")
+    assert killed.wait() == -signal.SIGKILL
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"half and half"]
+
+
+_DIE_WRITING = """
+import os, signal, sys
+from pathlib import Path
+from octopack_data.shards import atomic_file
+
+with atomic_file(Path(sys.argv[1])) as file:
+    file.write(b"half")
+    file.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 
 def test_a_full_disk_is_said_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
