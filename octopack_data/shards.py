@@ -363,7 +363,7 @@ def lock(path: Path) -> IO[str] | None:
         # Whoever held it may have removed it: then this is the lock of a file that nobody else will find.
         if os.path.samestat(os.fstat(file.fileno()), path.stat()):
             return file
-    except (BlockingIOError, FileNotFoundError):
+    except (BlockingIOError, PermissionError, FileNotFoundError):  # CIFS calls what another process holds forbidden
         pass
     except OSError:
         file.close()
@@ -396,9 +396,11 @@ def _in_use(temporary: Path) -> Iterator[None]:
     """
     with ExitStack() as stack:
         with suppress(OSError):  # a file system without locks, or one that lets nobody write: opening says so
-            while (held := lock(temporary)) is None:
+            for _ in range(100):
+                if (held := lock(temporary)) is not None:
+                    stack.enter_context(held)
+                    break
                 time.sleep(0.01)  # somebody is just clearing away what a writer of the same number left
-            stack.enter_context(held)
         yield
 
 

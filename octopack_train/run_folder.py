@@ -222,7 +222,7 @@ def _locked(folder: Path) -> Iterator[None]:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    except (BlockingIOError, PermissionError):  # the second is what CIFS says
         os.close(descriptor)
         raise TrainingError(f"Another process trains in {folder}: wait for it, or choose another output=...") from None
     except OSError:

@@ -182,6 +182,21 @@ def test_what_a_killed_writer_left_is_removed_and_what_a_live_one_writes_is_not(
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"half and half"]
 
 
+@pytest.mark.parametrize("error", [BlockingIOError(), PermissionError(), OSError(errno.ENOTSUP, "no locks here")])
+def test_files_are_written_where_locks_are_not_to_be_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError
+) -> None:
+    def refuse(descriptor: object, operation: int) -> None:
+        raise error
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    monkeypatch.setattr(shards.time, "sleep", lambda seconds: None)
+    with atomic_file(tmp_path / "result") as file:
+        file.write(b"whole")
+        remove_leftovers(tmp_path)
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"whole"]
+
+
 _DIE_WRITING = """
 import os, signal, sys
 from pathlib import Path
