@@ -662,7 +662,8 @@ def _print_preset(preset: Preset) -> None:
     for row in published_scores():
         if row.preset == preset.name:
             scores = ", ".join(f"{column} {value}" for column, value in row.scores.items())
-            console.print(f"{row.table} ({row.metric}): {scores} [{row.source}]", markup=False)
+            about = ", ".join(filter(None, (row.task, row.metric)))
+            console.print(f"{row.table} ({about}): {scores} [{row.source}]", markup=False)
     for note in preset.notes:
         console.print(f"note: {note}", markup=False)
 

@@ -159,7 +159,8 @@ class PublishedScores:
         table_id: Name of the table.
         table: What the table shows.
         scenario: The scenario it is about.
-        metric: What the numbers are, such as `pass@1`.
+        metric: What the numbers are, such as `pass@1`; a row's own, where the table has several.
+        task: The task it is about, where the columns are not languages; "" otherwise.
         model: The model.
         preset: The preset with its settings; None where there is none.
         scores: In percent, by column, mostly languages.
@@ -173,6 +174,7 @@ class PublishedScores:
     table: str
     scenario: str
     metric: str
+    task: str
     model: str
     preset: str | None
     scores: Mapping[str, float]
@@ -208,7 +210,8 @@ def _rows(content: Mapping[str, Any]) -> Iterator[PublishedScores]:
                 table_id=table["id"],
                 table=table["title"],
                 scenario=table.get("scenario", ""),
-                metric=table["metric"],
+                metric=row.get("metric", table["metric"]),
+                task=row.get("task", ""),
                 model=row["model"],
                 preset=row.get("preset"),
                 scores=row["scores"],

@@ -284,6 +284,10 @@ def test_presets_are_listed_beside_their_scores(octopack: Typed) -> None:
     _, out, _ = octopack("presets", "octocoder")
     assert "bigcode/octocoder" in out
     assert "python 30.4" in out
+    shown = [line for line in out.splitlines() if "Descriptions of HumanEvalExplain" in line]
+    assert [line.split("(")[1].split(")")[0] for line in shown] == ["BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "METEOR"]
+    _, out, _ = octopack("presets", "starcoder-commit")
+    assert "(humanevalfixdocs-cpp, pass@k): pass@1 51.4634" in out
     content = json.loads(octopack("presets", "wizardcoder", "--json")[1])
     assert {row["preset"] for row in content["published"]} == {"wizardcoder"}
 
