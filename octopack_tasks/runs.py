@@ -17,12 +17,13 @@ import json
 import logging
 import os
 import socket
+import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, TypeAlias
+from typing import IO, Any, BinaryIO, TypeAlias
 
 from octopack_tasks.errors import UserError
 from octopack_tasks.generation.protocol import Completion, Finish
@@ -356,7 +357,7 @@ class Run:
         except OSError as error:
             raise UserError(f"could not write to {self.folder}: {error.strerror or error}") from None
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _take(lock)
         except _HELD:
             lock.seek(0)
             owner = lock.read().strip() or "another process"
@@ -406,6 +407,22 @@ class Run:
     def _check_locked(self) -> None:
         if self._lock is None:
             raise RuntimeError(f"{self.folder} is open to read only; use `with run.locked():`")
+
+
+def _take(lock: IO[str]) -> None:
+    """Lock a file for this process alone.
+
+    Whoever looks whether a run is in use, as `octopack status --watch` does, holds it for a moment: that is waited for.
+
+    Raises:
+        OSError: Another process has it, or the file system has no locks.
+    """
+    for pause in (0.01, 0.05, 0.2):
+        try:
+            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except _HELD:
+            time.sleep(pause)
+    return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _is_manifest(content: Any) -> bool:
