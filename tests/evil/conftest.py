@@ -6,6 +6,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -149,6 +150,8 @@ def arena(
 
 
 def _docker_leftovers() -> Callable[[], Counter[str]]:
+    from docker.errors import APIError
+
     from sandboxes.backends.docker import connect, owned_containers
 
     client = connect()
@@ -156,9 +159,12 @@ def _docker_leftovers() -> Callable[[], Counter[str]]:
     def look() -> Counter[str]:
         left: Counter[str] = Counter()
         for container, _ in owned_containers(client, of_this_process=True):
-            rows = container.top(ps_args="-eo pid,user,comm")["Processes"]
+            try:
+                rows = container.top(ps_args="-eo pid,user,comm")["Processes"]
+                found = container.exec_run(["find", "/work", "/tmp", "/dev/shm", "/run", "-mindepth", "1"]).output
+            except APIError:  # one that was replaced, and is just going away
+                continue
             left.update(f"process {row[-1]} of {row[1]}" for row in rows if row[-1] not in ("ps", "find"))
-            found = container.exec_run(["find", "/work", "/tmp", "/dev/shm", "/run", "-mindepth", "1"]).output
             left.update(line for line in found.decode("utf-8", "replace").splitlines() if "/run/octopack" not in line)
         return left
 
@@ -175,14 +181,11 @@ def _host_leftovers(temporary: Path) -> Callable[[], Counter[str]]:
 
 
 def _descendants(pid: int) -> Iterator[str]:
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        try:
-            children = (task / "children").read_text().split()
-        except OSError:
-            continue
-        for child in children:
-            try:
-                yield Path(f"/proc/{child}/comm").read_text().strip()
-            except OSError:
-                continue
-            yield from _descendants(int(child))
+    """The names of all processes below a process; each may end while they are looked at."""
+    with suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            with suppress(OSError):
+                for child in (task / "children").read_text().split():
+                    with suppress(OSError):
+                        yield Path(f"/proc/{child}/comm").read_text().strip()
+                        yield from _descendants(int(child))

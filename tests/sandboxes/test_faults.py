@@ -9,9 +9,11 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from docker.errors import APIError
 
 from sandboxes import Program, SandboxError, SandboxUnavailable, open_sandbox
 from sandboxes.backends.docker import connect, image_name, owned_containers
@@ -32,21 +34,23 @@ def sandbox(request):
 
 
 def supervisors(innermost: bool = False) -> list[int]:
-    """Pids, on this machine, of the supervisors that this process started: in containers, as children, or in bwraps."""
+    """Pids, on this machine, of the supervisors that this process started: in containers, as children, or in bwraps.
+
+    Threads, processes and containers of other tests may end while they are looked at.
+    """
     pids = []
-    client = None
-    try:
-        client = connect()
-        for container, _ in owned_containers(client, of_this_process=True):
-            for row in container.top(ps_args="-eo pid,args")["Processes"]:
-                if "/sandboxes/supervisor" in row[1]:
-                    pids.append(int(row[0]))
-    except SandboxUnavailable:
-        pass
+    with suppress(SandboxUnavailable):
+        for container, _ in owned_containers(connect(), of_this_process=True):
+            with suppress(APIError):
+                for row in container.top(ps_args="-eo pid,args")["Processes"]:
+                    if "/sandboxes/supervisor" in row[1]:
+                        pids.append(int(row[0]))
     for task in Path("/proc/self/task").iterdir():
-        for child in (task / "children").read_text().split():
-            if b"/sandboxes/supervisor" in Path(f"/proc/{child}/cmdline").read_bytes():
-                pids.append(_innermost(int(child)) if innermost else int(child))
+        with suppress(OSError):
+            for child in (task / "children").read_text().split():
+                with suppress(OSError):
+                    if b"/sandboxes/supervisor" in Path(f"/proc/{child}/cmdline").read_bytes():
+                        pids.append(_innermost(int(child)) if innermost else int(child))
     return pids
 
 
@@ -65,8 +69,9 @@ def test_a_killed_supervisor_costs_no_verdict(sandbox, innermost):
         time.sleep(0.7)
         # all of them: other tests may hold sandboxes open in this process, which start other workers when they need
         for pid in supervisors(innermost):
-            os.kill(pid, signal.SIGKILL)
-            killed.append(pid)
+            with suppress(ProcessLookupError):  # the first of a container takes the others with it
+                os.kill(pid, signal.SIGKILL)
+                killed.append(pid)
 
     killer = threading.Thread(target=kill)
     killer.start()
