@@ -8,8 +8,8 @@ a file, or grows between two looks.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
+import secrets
 import signal
 import time
 from collections.abc import Sequence
@@ -18,7 +18,6 @@ from pathlib import Path
 _HIERARCHIES = (Path("/sys/fs/cgroup/pids"), Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup"))
 """Where the controllers lie: version 1, which has a place for each, and version 2."""
 _NAME = "octopack-"
-_numbers = itertools.count()
 
 ENTER = 'IFS=:; for folder in $0; do echo $$ > "$folder/cgroup.procs" || exit 1; done; exec "$@"'
 """A shell's script that takes a group's `path` and a command, and runs the command inside the group."""
@@ -39,7 +38,8 @@ class ControlGroup:
     def make(cls, processes: int, memory_bytes: int) -> ControlGroup | None:
         """A new group for so many processes and threads and so much memory; None where this user may not make one."""
         limits = {"pids.max": processes, "memory.limit_in_bytes": memory_bytes, "memory.max": memory_bytes}
-        name = f"{_NAME}{os.getpid()}-{next(_numbers)}"
+        # Containers that share these folders number their processes each for itself: the number alone is not unique.
+        name = f"{_NAME}{os.getpid()}-{secrets.token_hex(4)}"
         folders: list[Path] = []
         for parent in filter(Path.is_dir, _HIERARCHIES):
             _remove_orphans(parent)
@@ -83,7 +83,15 @@ class ControlGroup:
 def _remove_orphans(parent: Path) -> None:
     """Remove the empty groups of processes that were killed before they could."""
     for folder in parent.glob(f"{_NAME}*"):
-        pid = folder.name.removeprefix(_NAME).partition("-")[0]
-        if not Path("/proc", pid).exists():
+        if not _lives(folder.name.removeprefix(_NAME).partition("-")[0]):
             with contextlib.suppress(OSError):
                 folder.rmdir()
+
+
+def _lives(pid: str) -> bool:
+    """Whether there is such a process; one that has ended keeps its number until somebody asks for it."""
+    try:
+        state = Path("/proc", pid, "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in "ZX"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import threading
 
 import pytest
@@ -72,10 +73,14 @@ def test_no_program_of_a_worker_gets_past_its_group(monkeypatch):
 
 
 def test_what_a_killed_owner_left_is_removed(group):
-    left = group.folders[0].parent / "octopack-99999999-0"
-    left.mkdir()
-    mine = ControlGroup.make(16, 1 << 30)
+    with subprocess.Popen(["true"]) as dead:
+        os.waitid(os.P_PID, dead.pid, os.WEXITED | os.WNOWAIT)  # its number stays taken: nobody has asked for it
+        left = [group.folders[0].parent / f"octopack-{pid}-0" for pid in (99999999, dead.pid)]
+        for folder in left:
+            folder.mkdir()
+        mine = ControlGroup.make(16, 1 << 30)
     assert mine is not None
     assert str(os.getpid()) in mine.folders[0].name
-    assert not left.exists()
+    assert not any(folder.exists() for folder in left)
+    assert all(folder.exists() for folder in group.folders)
     mine.remove()
