@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from octopack_tasks.presets import Preset
     from octopack_tasks.results import Results
     from octopack_tasks.runs import Run
+    from octopack_tasks.tasks import Task
 
 # ruff: noqa: UP045 - typer on Python 3.10 reads Optional only
 
@@ -153,7 +154,7 @@ def evaluate(
     plan, chosen = _plan_and_model(**options)
     skip_or_fail = _choice(TooLong, too_long, "--too-long")
     works = plan.load()
-    check_ks(works, k)
+    check_ks([(work.task, work.plan.n_samples) for work in works], k)
     with (
         _part_of(out, plan).locked() as run,
         _progress_bars(run) as progress,
@@ -354,7 +355,14 @@ def score(
     """
     import tempfile
 
-    from octopack_tasks.evaluation import import_recordings, load, opened_sandbox, relocate
+    from octopack_tasks.evaluation import (
+        check_reading,
+        fewest_samples,
+        import_recordings,
+        load,
+        opened_sandbox,
+        relocate,
+    )
     from octopack_tasks.evaluation import score as score_run
     from octopack_tasks.readings import get_readings
     from octopack_tasks.recordings import read_recordings
@@ -368,6 +376,9 @@ def score(
             f"{paths[0]} is a run, which says itself what it answers: drop --out, --tasks, --prompt, --limit"
         )
     recordings = [] if is_run else read_recordings(paths, dataset, tasks, prompt, limit)
+    if recordings:  # what cannot be is said before anything is written
+        _check_executed(recording.task for recording in recordings)
+        check_ks([(recording.task, recording.fewest_samples) for recording in recordings], k)
     with (
         tempfile.TemporaryDirectory() as scratch,
         Run(paths[0] if is_run else out or Path(scratch)).locked() as run,
@@ -378,9 +389,10 @@ def score(
         elif dataset is not None and is_typed(context, "dataset"):
             relocate(run, dataset)
         works = load(run)
-        if not any(work.task.is_executed for work in works):
-            raise _user_error("descriptions have no tests: evaluate humanevalexplainsynthesize with --descriptions")
-        check_ks(works, k)
+        _check_executed(work.task for work in works)
+        check_ks([(work.task, fewest_samples(run, work)) for work in works], k)
+        for each in readings:
+            check_reading(run, each)
         with opened_sandbox(works, sandbox, workers, cache=cache) as judge:
             assert judge is not None
             for each in readings if again else ():
@@ -389,6 +401,11 @@ def score(
                 score_run(run, works, judge, reading=each, progress=progress)
         results = _summaries(run, [each.name for each in readings], k)
     _print_results(results, run.folder if is_run or out else None, as_json=as_json)
+
+
+def _check_executed(tasks: Iterable[Task]) -> None:
+    if not any(task.is_executed for task in tasks):
+        raise _user_error("descriptions have no tests: evaluate humanevalexplainsynthesize with --descriptions")
 
 
 def is_typed(context: typer.Context, option: str) -> bool:
@@ -435,8 +452,7 @@ def merge(
         typer.echo(f"{out}: {samples} samples of {len(whole)} problems from {len(parts)} files")
         return
     runs = [Run(part) for part in parts]
-    with Run(out).locked() as into:
-        merge_runs(runs, into)
+    merge_runs(runs, Run(out))
     typer.echo(f"{out}: {len(runs)} runs")
     status(out)
 

@@ -420,11 +420,7 @@ def score(
     Raises:
         UserError: The run was not generated for this reading, or something could not be judged.
     """
-    if reading.needs_whole_completions and run.manifest["settings"]["stop"] != "never":
-        raise UserError(
-            f"the reading {reading.name!r} looks at whole completions, but those of {run.folder} end with the first "
-            "function: generate them with --stop never"
-        )
+    check_reading(run, reading)
     is_imported = run.manifest["settings"]["model"]["backend"] == "recorded"
     with judging(run, works, reading, sandbox, progress) as judge_problem:
         for work in with_descriptions(run, works):
@@ -433,6 +429,22 @@ def score(
                 found = kept.get(problem_key(problem), {})
                 if found and (is_imported or len(found) == work.plan.n_samples):
                     judge_problem(work, problem, [found[number] for number in sorted(found)])
+
+
+def check_reading(run: Run, reading: Reading) -> None:
+    """Raise a `UserError` if the completions of a run were cut off before what the reading looks at."""
+    if reading.needs_whole_completions and run.manifest["settings"]["stop"] != "never":
+        raise UserError(
+            f"the reading {reading.name!r} looks at whole completions, but those of {run.folder} end with the first "
+            "function: generate them with --stop never"
+        )
+
+
+def fewest_samples(run: Run, work: Work) -> int:
+    """The fewest samples of a problem that a score can rest on; problems of imports may have different numbers."""
+    if run.manifest["settings"]["model"]["backend"] != "recorded":
+        return work.plan.n_samples
+    return min(map(len, samples_by_problem(run, work.task.name).values()))
 
 
 def with_descriptions(run: Run, works: Iterable[Work]) -> list[Work]:
@@ -578,7 +590,7 @@ def evaluate(
         stop=Stop.NEVER if read_as.needs_whole_completions else Stop.PAPER,
     )
     works = plan.load()
-    check_ks(works, ks)
+    check_ks([(work.task, work.plan.n_samples) for work in works], ks)
     if isinstance(model, Mapping):
         _check_known(model, works)
     with tempfile.TemporaryDirectory() as scratch, Run(Path(out or scratch)).locked() as run:

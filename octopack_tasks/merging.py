@@ -17,7 +17,7 @@ def merge(parts: Sequence[Run], into: Run) -> None:
 
     Args:
         parts: The runs, which stay as they are.
-        into: The new run, locked.
+        into: The new run; its folder is made once the parts have been found to fit.
 
     Raises:
         UserError: The parts were made with different settings, or the folder is taken.
@@ -45,21 +45,25 @@ def merge(parts: Sequence[Run], into: Run) -> None:
                 check_dataset(part, work.whole, recorded["dataset_sha256"])
     environments = [manifest.get("scoring", {}) for manifest in manifests]
     readings = [name for name in environments[0] if all(_same_place(name, environments))]
-    for work in works:
-        name = work.task.name
-        into.add_samples(name, _unique([sample for part in parts for sample in part.samples(name)]))
-        for reading in readings:
-            into.add_judgements(
-                name, reading, _unique([each for part in parts for each in part.judgements(name, reading)])
-            )
-    into.write_manifest(
-        {
-            **manifests[0],
-            "settings": {**manifests[0]["settings"], **settings(plan, works)},
-            "scoring": {name: environments[0][name] for name in readings},
-            "merged_from": [str(part.folder) for part in named],
-        }
-    )
+    served_as = sorted({name for manifest in manifests for name in manifest.get("served_as", ())})
+    with into.locked():
+        into.check_vacant()  # another process could have filled it meanwhile
+        for work in works:
+            name = work.task.name
+            into.add_samples(name, _unique([sample for part in parts for sample in part.samples(name)]))
+            for reading in readings:
+                into.add_judgements(
+                    name, reading, _unique([each for part in parts for each in part.judgements(name, reading)])
+                )
+        into.write_manifest(
+            {
+                **manifests[0],
+                "settings": {**manifests[0]["settings"], **settings(plan, works)},
+                "scoring": {name: environments[0][name] for name in readings},
+                **({"served_as": served_as} if served_as else {}),
+                "merged_from": [str(part.folder) for part in named],
+            }
+        )
 
 
 def _unique(records: Sequence[Any]) -> list[Any]:

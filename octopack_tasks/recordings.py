@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +42,11 @@ class Recording:
     def n_samples(self) -> int:
         """The most samples that a problem has."""
         return max(sample.sample for sample in self.samples) + 1
+
+    @property
+    def fewest_samples(self) -> int:
+        """The fewest samples that a problem has."""
+        return min(Counter(sample.key for sample in self.samples).values())
 
 
 def read_recordings(

@@ -168,23 +168,26 @@ def _scores(judgements: Mapping[ProblemKey, Sequence[Judgement]], ks: Sequence[i
     return tuple(score(tallies_of(judgements), ks, problems=[task_id for task_id, _ in judgements]))
 
 
-def check_ks(works: Iterable[Work], ks: Iterable[int] | None) -> None:
+def check_ks(samples: Iterable[tuple[Task, int]], ks: Iterable[int] | None) -> None:
     """See that every task will have the samples for pass@k, before anything is generated or judged.
+
+    Args:
+        samples: The tasks, and the fewest samples that a problem of each will have.
+        ks: The k's that are wanted.
 
     Raises:
         UserError: A k is larger than a task's samples of a problem allow.
     """
-    for work in works:
+    for task, fewest in samples:
         for k in ks or ():
-            if work.task.is_executed and not 1 <= k <= work.plan.n_samples:
+            if task.is_executed and not 1 <= k <= fewest:
                 mend = (
                     "there every description is judged by one synthesis"
-                    if work.task.needs_descriptions
+                    if task.needs_descriptions
                     else "draw more samples (--n-samples)"
                 )
                 raise UserError(
-                    f"pass@{k} needs 1 <= k <= {work.plan.n_samples}, the samples of every problem in "
-                    f"{work.task.name}: {mend}"
+                    f"pass@{k} needs 1 <= k <= {fewest}, the samples of every problem in {task.name}: {mend}"
                 )
 
 

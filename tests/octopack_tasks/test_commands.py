@@ -169,6 +169,25 @@ def test_a_k_that_the_samples_do_not_allow(octopack: Typed) -> None:
     assert not Path("run").exists(), "it is said before anything is generated"
 
 
+def test_what_cannot_be_scored_is_said_before_anything_is_written_or_judged(octopack: Typed) -> None:
+    problems = load_problems("python", "starter")
+    lines = [json.dumps({"task_id": problem.task_id, "completion": ""}) for problem in (*problems, problems[0])]
+    Path("uneven.jsonl").write_text("\n".join(lines))
+    for arguments, message in (
+        (("--tasks", "humanevalfixtests-python", "--k", 2), "pass@2 needs 1 <= k <= 1"),
+        (("--tasks", "humanevalexplaindescribe-python"), "descriptions have no tests"),
+    ):
+        code, _, err = octopack("score", "uneven.jsonl", *arguments, "--out", "run")
+        assert (code, message in err, Path("run").exists()) == (2, True, False)
+    octopack("score", "uneven.jsonl", "--tasks", "humanevalfixtests-python", "--out", "imported")
+    assert "pass@2 needs 1 <= k <= 1" in octopack("score", "imported", "--again", "--k", 2)[2]
+    assert Run(Path("imported")).judgements("humanevalfixtests-python", "paper")
+    octopack("generate", *REPLAY, "--tasks", "humanevalfixtests-go", "--out", "generated")
+    code, _, err = octopack("score", "generated", "--reading", "both")
+    assert (code, "generate them with --stop never" in err) == (2, True)
+    assert not Run(Path("generated")).judgements("humanevalfixtests-go", "paper")
+
+
 def test_a_run_says_what_completes_it(octopack: Typed) -> None:
     command = ("--tasks", "humanevalfixtests-go", "--n-samples", 2)
     octopack("generate", *REPLAY, *command, "--out", "generated")

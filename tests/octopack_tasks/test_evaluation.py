@@ -555,8 +555,11 @@ def test_shards_put_together_equal_the_whole(tmp_path: Path) -> None:
     names = ("humanevalfixtests-python", "humanevalexplaindescribe-js", "humanevalexplainsynthesize-js")
     whole = run_plan(tmp_path / "whole", plan_of(*names))
     shards = [run_plan(tmp_path / f"shard{index}", plan_of(*names, shard=Shard(index, 3))) for index in range(3)]
-    with Run(tmp_path / "merged").locked() as merged:
-        merge(shards, merged)
+    for shard, name in zip(shards[1:], ("model-0613", "model-1106"), strict=True):
+        shard.write_manifest({**shard.manifest, "served_as": [name]})
+    merged = Run(tmp_path / "merged")
+    merge(shards, merged)
+    assert merged.manifest["served_as"] == ["model-0613", "model-1106"]
     assert merged.manifest["settings"]["tasks"] == whole.manifest["settings"]["tasks"]
     works = load(merged)
     assert all(status.is_complete for status in status_of(merged, works))
@@ -567,11 +570,12 @@ def test_shards_without_any_problem_are_put_together_with_the_others(tmp_path: P
     names = ("humanevalfixtests-python", "humanevalexplaindescribe-js", "humanevalexplainsynthesize-js")
     shards = [run_plan(tmp_path / f"shard{index}", plan_of(*names, shard=Shard(index, 12))) for index in range(12)]
     assert [len(load(shard)) for shard in shards] == [3] * 10 + [0] * 2
-    with Run(tmp_path / "merged").locked() as merged:
-        merge(shards[::-1], merged)
-        assert all(status.is_complete for status in status_of(merged, load(merged)))
-    with Run(tmp_path / "empty").locked() as empty, pytest.raises(UserError, match="nothing to merge"):
-        merge(shards[10:], empty)
+    merged = Run(tmp_path / "merged")
+    merge(shards[::-1], merged)
+    assert all(status.is_complete for status in status_of(merged, load(merged)))
+    with pytest.raises(UserError, match="nothing to merge"):
+        merge(shards[10:], Run(tmp_path / "empty"))
+    assert not (tmp_path / "empty").exists()
 
 
 def test_shards_of_a_dataset_in_several_places_are_put_together(tmp_path: Path) -> None:
@@ -583,12 +587,13 @@ def test_shards_of_a_dataset_in_several_places_are_put_together(tmp_path: Path) 
         tasks = plan_of("humanevalfixtests-python").tasks
         plan = Plan(tasks, str(tmp_path / f"node{index}"), shard=Shard(index, 2))
         shards.append(run_plan(tmp_path / f"shard{index}", plan))
-    with Run(tmp_path / "merged").locked() as merged:
-        merge(shards, merged)
-        assert all(status.is_complete for status in status_of(merged, load(merged)))
+    merged = Run(tmp_path / "merged")
+    merge(shards, merged)
+    assert all(status.is_complete for status in status_of(merged, load(merged)))
     (tmp_path / "node0" / "python.jsonl").write_text("\n".join(rows[::-1]))
-    with Run(tmp_path / "again").locked() as again, pytest.raises(UserError, match=r"has changed since .*shard0"):
-        merge(shards, again)
+    with pytest.raises(UserError, match=r"has changed since .*shard0"):
+        merge(shards, Run(tmp_path / "again"))
+    assert not (tmp_path / "again").exists()
 
 
 def test_remains_of_an_interrupted_import_or_merge_are_not_taken_for_samples(tmp_path: Path) -> None:
@@ -596,7 +601,7 @@ def test_remains_of_an_interrupted_import_or_merge_are_not_taken_for_samples(tmp
     with Run(tmp_path / "remains").locked() as remains:
         remains.add_samples("humanevalfixtests-python", part.samples("humanevalfixtests-python"))
         with pytest.raises(UserError, match="holds samples but no manifest"):
-            merge([part], remains)
+            merge([part], Run(tmp_path / "remains"))
         with pytest.raises(UserError, match="holds samples but no manifest"):
             import_recordings(remains, [], "starter", [])
 
@@ -606,9 +611,9 @@ def test_parts_of_different_runs_are_not_merged(tmp_path: Path) -> None:
     second = run_plan(tmp_path / "b", plan_of("humanevalfixtests-python", sampling=Sampling(seed=1)))
     third = run_plan(tmp_path / "c", plan_of("humanevalfixtests-python", n_samples=1))
     for other, what in ((second, r"sampling\.seed"), (third, "n_samples")):
-        with Run(tmp_path / "merged").locked() as merged, pytest.raises(UserError, match=what):
-            merge([first, other], merged)
-    assert not (tmp_path / "merged" / "manifest.json").exists()
+        with pytest.raises(UserError, match=what):
+            merge([first, other], Run(tmp_path / "merged"))
+    assert not (tmp_path / "merged").exists()
 
 
 @pytest.mark.parametrize("text", ["", "1", "2/2", "-1/2", "a/b", "1/0", "1/2/3"])
