@@ -113,7 +113,7 @@ def open_fake(backend: FakeBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def wait_until() -> Callable[..., None]:
     """Waits for something that other processes do; fails when it does not come."""
 
-    def wait(true: Callable[[], bool], seconds: float = 20.0) -> None:
+    def wait(true: Callable[[], bool], seconds: float = 120.0) -> None:
         end = time.monotonic() + seconds
         while not true():
             assert time.monotonic() < end, "it did not happen"

@@ -95,7 +95,7 @@ def test_a_killed_owner_leaves_no_container(client, signal_number, wait_until):
         wait_until(lambda: any(pid == owner.pid for pid in owners(client)))
         time.sleep(0.5)
         owner.send_signal(signal_number)
-        owner.wait(20)
+        owner.wait(120)
         wait_until(lambda: owner.pid not in owners(client))
     finally:
         owner.kill()

@@ -138,7 +138,7 @@ def test_nothing_outlives_its_owner(sandbox, how, request, wait_until):
     assert owner.stdout.readline() == b"ready\n"
     wait_until(sleepers)
     owner.send_signal(how)
-    owner.wait(30)
+    owner.wait(120)
     wait_until(lambda: not sleepers())
 
 
@@ -273,7 +273,7 @@ class _Daemon:
                 return False
             return True
 
-        self._wait_until(answers, 40)
+        self._wait_until(answers)
 
     def kill(self) -> None:
         """Kill it with the containerd that it started."""

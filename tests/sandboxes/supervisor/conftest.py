@@ -36,7 +36,7 @@ class Worker:
 
     def close(self) -> int:
         self.process.stdin.close()
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=120)
 
 
 @pytest.fixture(scope="module")
