@@ -89,10 +89,14 @@ def test_several_threads_may_share_a_sandbox(open_fake):
 def test_programs_of_a_language_are_batched_fairly(open_fake, backend):
     backend.batch = {"rust": 8}
     gate = threading.Event()
-    backend.behaviour = lambda program, worker: None if "add" in program.source else (gate.wait(5), None)[1]
+    backend.behaviour = lambda program, worker: None if "add" in program.source else (gate.wait(60), None)[1]
+
+    def source():
+        yield from programs(*(f"program {number}" for number in range(40)), language="rust")
+        gate.set()  # all of them wait now
+
     with open_fake() as sandbox:
-        threading.Timer(0.3, gate.set).start()
-        sandbox.run(programs(*(f"program {number}" for number in range(40)), language="rust"))
+        assert len(list(sandbox.stream(source()))) == 40
     sizes = [len(batch) for batch in backend.batches if "add" not in batch[0]]
     assert max(sizes) == 8
     assert sum(sizes) == 40
@@ -261,9 +265,9 @@ def test_closing_wakes_whoever_waits(open_fake, backend):
 
     thread = threading.Thread(target=ask)
     thread.start()
-    assert stuck.wait(5)
+    assert stuck.wait(60)
     sandbox.close()
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
     assert failures
 
