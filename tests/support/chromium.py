@@ -80,7 +80,7 @@ class Page:
             number = self._number
             session = {"sessionId": self._session} if self._session else {}
             self._write(json.dumps({"id": number, "method": method, "params": values, **session}).encode() + b"\0")
-            if not self._arrived.wait_for(lambda: number in self._answers, timeout=60):
+            if not self._arrived.wait_for(lambda: number in self._answers, timeout=120):
                 raise TimeoutError(f"the browser did not answer {method}")
             answer = self._answers.pop(number)
         if "error" in answer:
@@ -119,7 +119,7 @@ class Page:
             raise RuntimeError(answer["exceptionDetails"]["exception"].get("description"))
         return answer["result"].get("value")
 
-    def wait(self, expression: str, seconds: float = 30) -> None:
+    def wait(self, expression: str, seconds: float = 120) -> None:
         """Wait until an expression is true."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -192,8 +192,12 @@ def opened_browser(profile: Path) -> Iterator[Page]:
         yield page
     finally:
         process.terminate()
-        process.wait(20)
-        reader.join(20)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:  # a busy machine, or a browser that hangs: neither is a page's fault
+            process.kill()
+            process.wait()
+        reader.join(30)
         os.close(from_us)
         os.close(to_us)
 
