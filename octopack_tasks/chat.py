@@ -8,7 +8,8 @@ from octopack_tasks.languages import Language
 from octopack_tasks.problems import Problem
 from octopack_tasks.prompts import END_OF_TEXT
 
-_FENCE = re.compile(r"^[ \t]*```([^\n`]*)$", re.MULTILINE)
+_FENCE = re.compile(r"^(?P<indentation>[ \t]*)```(?P<info>[^\n`]*)$", re.MULTILINE)
+_INDENTATION = re.compile(r"^([ \t]*)[^ \t\n]", re.MULTILINE)
 
 
 def code_of_answer(completion: str, given: str, problem: Problem, language: Language, *, is_continued: bool) -> str:
@@ -29,7 +30,7 @@ def code_of_answer(completion: str, given: str, problem: Problem, language: Lang
         fence = _FENCE.search(text)
         if fence is None:
             return given.rstrip() + language.truncate(text.rstrip())
-        if not fence.group(1).strip():  # closes the fence of the prefill
+        if not fence["info"].strip():  # closes the fence of the prefill
             return given.rstrip() + language.without_main(text[: fence.start()]).rstrip()
     candidates = fenced_blocks(text) or [text]
     whole = next((code for code in candidates if language.defines(code, problem.entry_point)), None)
@@ -42,20 +43,29 @@ def is_closed(completion: str) -> bool:
     """Whether an answer that continued a prefilled message has closed the fence of its code."""
     fence = _FENCE.search(completion)
     # At the very end the fence may still get an info string: it would be the opening of another block.
-    return fence is not None and not fence.group(1).strip() and fence.end() < len(completion)
+    return fence is not None and not fence["info"].strip() and fence.end() < len(completion)
 
 
 def fenced_blocks(text: str) -> list[str]:
-    """The contents of the fenced code blocks of a Markdown text; the last one may lack its end."""
+    """The contents of the fenced code blocks of a Markdown text; the last one may lack its end.
+
+    A block in a list is indented as its fence is; that much indentation is not the code's.
+    """
     fences = list(_FENCE.finditer(text))
     blocks = []
     while fences:
         opening = fences.pop(0)
-        while fences and fences[0].group(1).strip():  # a fence with an info string does not close a block
+        while fences and fences[0]["info"].strip():  # a fence with an info string does not close a block
             fences.pop(0)
         closing = fences.pop(0) if fences else None
-        blocks.append(text[opening.end() + 1 : closing.start() if closing else None])
+        block = text[opening.end() + 1 : closing.start() if closing else None]
+        blocks.append(_without_indentation(block, at_most=len(opening["indentation"])))
     return blocks
+
+
+def _without_indentation(code: str, at_most: int) -> str:
+    shared = min((len(indentation) for indentation in _INDENTATION.findall(code)), default=0)
+    return re.sub(rf"^[ \t]{{0,{min(shared, at_most)}}}", "", code, flags=re.MULTILINE)
 
 
 def _with_preamble(code: str, declaration: str, problem: Problem) -> str:

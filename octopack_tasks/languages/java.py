@@ -26,7 +26,12 @@ from octopack_tasks.problems import Problem
 if TYPE_CHECKING:
     from tree_sitter import Node
 
-_CLASS = re.compile(rb"\b((public|final|abstract)\s+)*class\s+Solution\b[^;{}]*\{")
+# The head of the class, not the words "class Solution" in a comment before it.
+_CLASS = re.compile(
+    rb"(?:^|(?<=[;}])|(?<=\*/))[ \t]*(?:@\w+(?:\([^()]*\))?\s+)*(?:(?:public|final|abstract|static)\s+)*"
+    rb"class\s+Solution\b\s*(?:<[^;{}]*>\s*)?(?:(?:extends|implements)\b[^;{}]*)?(?://[^\n]*\n\s*)*\{",
+    re.MULTILINE,
+)
 _MEMBERS = Frame(b"class Solution {", b"}")
 _TYPES = ("class_declaration", "interface_declaration", "enum_declaration", "record_declaration")
 _INSIDE = ("method_declaration", "field_declaration", "constructor_declaration", "static_initializer", "block")

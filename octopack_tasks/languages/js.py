@@ -31,6 +31,7 @@ def names(node: Node) -> Iterator[str]:
         assigned = node.named_children[0].child_by_field_name("left")
         if assigned is not None:
             yield from (text_of(leaf) for leaf in list(leaves(assigned))[:1])
+            yield from (f".{name}" for name in field_names(assigned, "property"))  # a method, perhaps of a prototype
 
 
 def _bindings(pattern: Node | None) -> Iterator[str]:

@@ -44,11 +44,27 @@ impl SeededRng {
 
 def _names(node: Node) -> Iterator[str]:
     if node.type == "impl_item":
-        yield from [*_types(node, "type"), *_types(node, "trait")][:1]
+        yield from _types_of_impl(node)
+    elif node.type == "trait_item":
+        yield from (*field_names(node, "name"), *_methods(node))
     elif node.type in ("use_declaration", "extern_crate_declaration"):
         yield ALWAYS  # a trait is used without being named
     else:
         yield from field_names(node, "name")
+
+
+def _types_of_impl(node: Node) -> Iterator[str]:
+    """The type that an `impl` is for; where that is none of the program's own, trait and methods: nobody names it."""
+    generic = set(_types(node, "type_parameters"))
+    own = [name for name in _types(node, "type") if name not in generic][:1]
+    yield from own or [*list(_types(node, "trait"))[:1], *_methods(node)]
+
+
+def _methods(node: Node) -> Iterator[str]:
+    """Methods as they are called: `.name`."""
+    for body in node.children_by_field_name("body"):
+        for method in body.named_children:
+            yield from (f".{name}" for name in field_names(method, "name"))
 
 
 def _types(node: Node, field: str) -> Iterator[str]:

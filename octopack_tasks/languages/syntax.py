@@ -25,8 +25,8 @@ FRAME = "frame"
 _OPENING = {"{": "}", "${": "}", "(": ")", "[": "]"}
 _CLOSING = frozenset(_OPENING.values())
 _ATTACHED = ("attribute_item", "inner_attribute_item")  # Rust: they belong to what follows
-# A line that ends a piece by itself may go on in the next: an opening brace, or an indented operator.
-_GOES_ON = re.compile(rb"\s*(\{|\n[ \t]+(\.|\?|:|&&|\|\||[-+*/%=<>,]))")
+# A line that ends a piece by itself may go on in the next: an opening brace, an indented operator, a macro of C.
+_GOES_ON = re.compile(rb"\s*(\{|\n[ \t]+(\.|\?|:|&&|\|\||[-+*/%=<>,])|\\\r?\n)")
 # How many lines that do not parse alone may make a piece with the next (heads of templates, a type on its own line).
 _MORE_LINES = 3
 
@@ -199,11 +199,16 @@ def items_of_nodes(
 
 
 def _called(node: Node) -> Iterator[str]:
-    """The functions that are called by name: `let gcd = gcd(a, b)` is about a variable, and a function of that name."""
+    """The functions that are called by name, and behind a dot the methods.
+
+    `let gcd = gcd(a, b)` is about a variable, and a function of that name.
+    """
     for call in descendants(node, "call", "call_expression", "method_invocation"):
         function = call.child_by_field_name("function") or call.child_by_field_name("name")
         if function is not None and function.type == "identifier":
             yield text_of(function)
+        elif function is not None:
+            yield from (f".{name}" for name in field_names(function, "field", "property"))
 
 
 def _is_attached(node: Node) -> bool:
@@ -221,7 +226,7 @@ def _does_something(node: Node) -> bool:
         return _first(node, "value") is not None or _first(node, "right") is not None
     if not body.named_children:  # an expression, or an empty block
         return bool(body.is_named and body.type not in ("block", "statement_block", "compound_statement"))
-    return any(not child.type.endswith("comment") and not _is_documentation(child) for child in body.named_children)
+    return any(not child.type.endswith("comment") and not _does_nothing(child) for child in body.named_children)
 
 
 def _first(node: Node, field: str) -> Node | None:
@@ -236,8 +241,11 @@ def _first(node: Node, field: str) -> Node | None:
     return None
 
 
-def _is_documentation(node: Node) -> bool:
-    return node.type == "expression_statement" and [child.type for child in node.named_children] == ["string"]
+def _does_nothing(node: Node) -> bool:
+    """Whether a statement of Python is documentation or stands for a body that is yet to come."""
+    contents = [child.type for child in node.named_children]
+    is_value = node.type == "expression_statement" and contents in (["string"], ["ellipsis"])
+    return node.type == "pass_statement" or is_value
 
 
 def broken_item(grammar: Grammar, data: bytes, start: int, end: int) -> Item:
@@ -304,6 +312,8 @@ class Pieces:
                     self.position = token_end
                     self.is_closed = bool(self._frame.before)
                     return None if self.is_closed else []
+                if not open_brackets and (items := self._parsed(start, end) or self._parsed(start, close)):
+                    return items
                 break
             first = token if first < 0 else first
             end = token_end

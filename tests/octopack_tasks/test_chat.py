@@ -106,6 +106,9 @@ def test_generation_may_stop_at_the_closing_fence(task: Task) -> None:
         ("```python\na\n", ["a\n"]),
         ("```python\na\n```\ntext\n  ```go\nb\n  ```\n", ["a\n", "b\n"]),
         ("```", [""]),
+        ("1. Do:\n\n   ```python\n   def f():\n\n       return 1\n   ```\n", ["def f():\n\n    return 1\n"]),
+        ("  ```\ndef f():\n    return 1\n  ```\n", ["def f():\n    return 1\n"]),
+        ("```\n    return 1\n```\n", ["    return 1\n"]),
     ],
 )
 def test_fenced_blocks(text: str, blocks: list[str]) -> None:

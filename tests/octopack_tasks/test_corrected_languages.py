@@ -51,6 +51,13 @@ PYTHON = row("python", "def f(x):\n", "f", test="assert f(1) == 2")
         "\n    return g(x)\n\n\n@staticmethod\ndef g(x):\n    return x + LIMITS[0]\n\n\nLIMITS = [\n1,\n]\n",
         "\nlambda_ = 3\n\ndef f(x):\n    return x + 1\n\nf(input())\n",
         "\n    return x + 1\n\ndef f(x):\n    return 'another try'\n",
+        "\n    pass\n\n\ndef f(x):\n    return x + 1\n",
+        '\n    """Adds 1."""\n    ...\n\n\ndef f(x):\n    return x + 1\n',
+        '\n    """Adds 1:\n    ```python\n    f(1)\n    ```\n    """\n    return x + 1\n',
+        "\n```python\nf = lambda x: x + 1\n```\n",
+        "\n```python\ndef successor(x):\n    return x + 1\n\n\nf = successor\n```\n",
+        "\n1. Change this:\n\n   ```python\n   def f(x):\n       return x + 1\n   ```\n",
+        "\n```python\ndef f(x):\n    return g(x)\n```\nwith\n```python\nx = f(1)\n\ndef g(x):\n    return x + 1\n```\n",
     ],
 )
 def test_python_layouts(completion: str) -> None:
@@ -106,6 +113,14 @@ def test_cpp_structs_templates_and_overloads_stay() -> None:
     assert text.split() == code.split()
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_cpp_macros_of_several_lines_stay_whole(end: str) -> None:
+    problem = row("cpp", "int f(int x){\n", "f")
+    macro = "#define ADD(x) \\\n    do { \\\n        x++; \\\n    } while (0)\n"
+    code = f"{macro}\nint f(int x){{\n    ADD(x);\n    return x;\n}}\n"
+    assert solution(problem, f"\n```cpp\n{code}```".replace("\n", end)).split() == code.split()
+
+
 def test_cpp_tests_an_overload_of_a_c_function() -> None:
     problem = row("cpp", "int strlen(string s){\n", "strlen")
     text = program(problem, "\n    return s.size();\n}\n")
@@ -118,6 +133,13 @@ def test_javascript_needs_no_exports() -> None:
     code = "export const f = (x) => {\n  return `${g(x)}`\n}\n\nexport default function g(x) { return /[}]/ }\n"
     expected = "const f = (x) => { return `${g(x)}` } function g(x) { return /[}]/ }"
     assert solution(problem, f"\n```js\n{code}```").split() == expected.split()
+
+
+def test_javascript_keeps_methods_that_it_adds_to_objects() -> None:
+    problem = row("js", "const f = (x) => {\n", "f", test="f(1)\n")
+    added = "Number.prototype.next = function () {\n  return this + 1\n}"
+    assert added in solution(problem, f"\n  return x.next()\n}}\n\n{added}\n\nconsole.log(f(1))\n")
+    assert added not in solution(problem, f"\n  return x + 1\n}}\n\n{added}\n\nconsole.log(f(1))\n")
 
 
 def test_typescript_keeps_the_types_that_are_used() -> None:
@@ -145,6 +167,10 @@ def test_typescript_keeps_the_types_that_are_used() -> None:
         "    int g(int x) { return x + 1; }\n    public static void main(String[] a) { }\n}\n```",
         "```java\npublic int f(int x) { return g(x); }\n\nint g(int x) { return x + 1; }\n```",
         "        return g(x);\n    }\n\n    int g(int x) { return x + 1; }\n\nThe class isn't closed.",
+        "```java\n/**\n * The class Solution adds 1.\n */\npublic class Solution\n{\n"
+        "    public int f(int x) { return g(x); }\n    int g(int x) { return x + 1; }\n}\n```",
+        "```java\n// class Solution {\n"
+        "class Solution { public int f(int x) { return g(x); } int g(int x) { return x + 1; } }\n```",
     ],
 )
 def test_java_classes(answer: str) -> None:
@@ -208,6 +234,19 @@ def test_rust_imports_nothing_twice() -> None:
     assert "use std::fmt::Write as _;" in text
     assert text.count("fn main") == 1
     assert "#![" not in text
+
+
+@pytest.mark.parametrize(
+    "helpers",
+    [
+        "trait Next {\n    fn next(self) -> i32;\n}\n\nimpl Next for i32 {\n    fn next(self) -> i32 { self + 1 }\n}",
+        "trait Next: Into<i32> {\n    fn next(self) -> i32 { self.into() + 1 }\n}\n\nimpl<T: Into<i32>> Next for T {}",
+    ],
+)
+def test_rust_traits_of_foreign_types_stay_where_their_methods_are_called(helpers: str) -> None:
+    problem = row("rust", "fn f(x: i32) -> i32 {\n", "f", prompt="fn main(){}\nfn f(x: i32) -> i32 {\n")
+    assert helpers in solution(problem, f"\n    x.next()\n}}\n\n{helpers}\n\nfn other() {{}}\n")
+    assert "trait" not in solution(problem, f"\n    x + 1\n}}\n\n{helpers}\n")
 
 
 def test_rust_tests_that_draw_whole_numbers_are_seeded() -> None:
