@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
@@ -66,15 +65,13 @@ def report(
     with _progress_bar() as step:
         step("reading runs", 0, 1)
         loaded = load_runs(runs, dataset=dataset, allow_mixed=allow_mixed) if runs else ()
-        scratch = out.parent / f".{out.name}.{os.getpid()}"
         try:
-            scratch.mkdir(parents=True)
-            written = _write(loaded, beside, scratch, step)
-            _move(scratch, out, before)
+            out.parent.mkdir(parents=True, exist_ok=True)
+            with TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent, ignore_cleanup_errors=True) as scratch:
+                written = _write(loaded, beside, Path(scratch), step)
+                _move(Path(scratch), out, before)
         except OSError as error:
             raise UserError(f"could not write {out}: {error.strerror or error}") from None
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
     _print_summary(loaded, out, written)
 
 

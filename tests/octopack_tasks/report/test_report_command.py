@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from importlib.metadata import entry_points
@@ -65,6 +66,14 @@ def test_a_report_of_two_runs_beside_published_scores(octopack: Typed, tmp_path:
     linked = page.evaluate("[...document.querySelectorAll('a')].map(link => link.getAttribute('href'))")
     assert set(linked) == files - {"index.html", "report.json"}
     page.requests.clear()  # its own figures, from disk
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_what_a_killed_report_left_is_in_nobodys_way(octopack: Typed) -> None:
+    write_run(Path("a"), TASKS, n_samples=1)
+    Path(f".report.{os.getpid()}").mkdir()  # in a container, the next process may well have the same number
+    code, _, err = octopack("report", "a", "--out", "report")
+    assert code == 0, err
 
 
 @pytest.mark.usefixtures("no_figures")
