@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
+from octopack_tasks.terminal import printable
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -497,7 +499,7 @@ def status(
         has_samples = all(task.samples == task.expected for task in found)
     if not (is_complete or as_json):
         mend = f"`octopack score {folder}` judges the rest" if has_samples else _what_completes(manifest)
-        typer.echo("a process works on it" if run.is_in_use else f"incomplete: {mend}")
+        typer.echo("a process works on it" if run.is_in_use else printable(f"incomplete: {mend}"))
     if not is_complete:
         raise typer.Exit(1)
 
@@ -524,7 +526,7 @@ def _print_status(run: Run, *, as_json: bool) -> list[TaskStatus]:
             task.task,
             f"{task.samples} of {task.expected}",
             "-" if task.judged is None else f"{task.judged} of {task.expected}",
-            Text(", ".join(lacking[:3]) + (f" and {len(lacking) - 3} more" if len(lacking) > 3 else "")),
+            Text(printable(", ".join(lacking[:3])) + (f" and {len(lacking) - 3} more" if len(lacking) > 3 else "")),
         )
     _console().print(table)
     if is_complete:
@@ -572,7 +574,7 @@ def _print_comparison(comparison: Comparison, first: Path, second: Path, show: i
     if comparison.settings:
         console.print(f"what differs in {second} against {first}:", style="bold", markup=False)
         for line in comparison.settings:
-            console.print(f"  {line}", markup=False)
+            console.print(printable(f"  {line}"), markup=False)
     else:
         console.print("same settings, model, versions and environment", style="bold")
     names = escape(str(first)), escape(str(second))
@@ -590,11 +592,11 @@ def _print_comparison(comparison: Comparison, first: Path, second: Path, show: i
     console.print(table)
     for task in comparison.tasks:
         for flip in task.flips[:show]:
-            console.print(
+            line = (
                 f"  {task.task} {flip.problem}: {flip.first.correct}/{flip.first.samples} ({flip.causes[0]}) -> "
-                f"{flip.second.correct}/{flip.second.samples} ({flip.causes[1]})",
-                markup=False,
+                f"{flip.second.correct}/{flip.second.samples} ({flip.causes[1]})"
             )
+            console.print(printable(line), markup=False)
         if len(task.flips) > show:
             console.print(f"  {task.task}: {len(task.flips) - show} more (--show)", markup=False)
     for only, where in ((comparison.only_first, first), (comparison.only_second, second)):
@@ -715,7 +717,7 @@ def _print_reading(results: Results) -> None:
     for result in results.tasks:
         kinds = ", ".join(f"{name} {kind.pass_at_1:.1%} of {kind.problems}" for name, kind in result.bug_types.items())
         if kinds:
-            console.print(f"{result.task} by bug: {kinds}", markup=False)
+            console.print(printable(f"{result.task} by bug: {kinds}"), markup=False)
         if result.problems < result.dataset_problems:
             console.print(f"{result.task}: {result.problems} of the dataset's {result.dataset_problems} problems only")
         if result.too_long:
@@ -724,7 +726,9 @@ def _print_reading(results: Results) -> None:
             console.print(f"{result.task}: {result.missing} samples are missing, the score covers the other problems")
         if result.changed_tests:
             changed = ", ".join(result.changed_tests)
-            console.print(f"{result.task}: tests made repeatable (docs/fidelity.md): {changed}", markup=False)
+            console.print(
+                printable(f"{result.task}: tests made repeatable (docs/fidelity.md): {changed}"), markup=False
+            )
         if result.suspicious:
             console.print(f"{result.task}: {result.suspicious} passes look suspicious, see the verdicts")
 

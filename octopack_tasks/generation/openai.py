@@ -21,6 +21,7 @@ from octopack_tasks.errors import UserError
 from octopack_tasks.generation.backends import Closing, require
 from octopack_tasks.generation.protocol import Backend, Completion, Finish, Request, Sampling
 from octopack_tasks.generation.stopping import Watch
+from octopack_tasks.terminal import printable
 
 logger = logging.getLogger("octopack")
 
@@ -220,7 +221,8 @@ class _Server:
             if attempt < self.max_retries:
                 if asked is not None:
                     if asked > _LONGEST_PAUSE:
-                        logger.warning("%s asks for a pause of %.0f seconds (%s)", self.base_url, asked, reason[:200])
+                        why = printable(reason[:200])
+                        logger.warning("%s asks for a pause of %.0f seconds (%s)", self.base_url, asked, why)
                     self.pace.hold(asked)
                 # Not all at once again: half of the pause is random.
                 if self.stopped.wait(min(pause, _LONGEST_PAUSE) * (0.5 + random.random() / 2)):
@@ -391,6 +393,7 @@ class OpenAI(Closing):
         self._stream = stream
         self._seeds = seeds
         self._extra = extra
+        self._warned_of: set[str] = set()
 
     @property
     def description(self) -> Mapping[str, Any]:
@@ -447,9 +450,11 @@ class OpenAI(Closing):
 
     def _warn_of_another_model(self) -> None:
         # A version of the model that was asked for begins with its name: `gpt-4-0613`.
-        others = [name for name in self.served_as if not name.startswith(self._model)]
+        others = {name for name in self.served_as if not name.startswith(self._model)} - self._warned_of
         if others:
-            logger.warning("%s answers as %s, asked for %s", self._server.base_url, ", ".join(others), self._model)
+            named = printable(", ".join(sorted(others)))
+            logger.warning("%s answers as %s, asked for %s", self._server.base_url, named, self._model)
+            self._warned_of |= others
 
     def close(self) -> None:
         """See `Backend`: what is still in flight is not tried again."""
@@ -470,7 +475,7 @@ class OpenAI(Closing):
         except _Refused as refusal:
             if refusal.is_too_long:
                 return Completion(request, sample, "", 0, Finish.PROMPT_TOO_LONG)
-            advice = ""
+            advice = "; is the key in OPENAI_API_KEY right?" if refusal.status in (401, 403) else ""
             if request.prompt.prefill and refusal.status in (400, 422):
                 advice = "; if the server cannot continue a message: --prompt chat-without-prefill"
             raise UserError(

@@ -215,6 +215,25 @@ def test_who_interrupts_a_run_is_told_that_it_goes_on(octopack: Typed, monkeypat
     assert octopack(*command)[0] == 0
 
 
+def test_what_a_stranger_named_does_not_steer_the_terminal(octopack: Typed) -> None:
+    rows = [problem.to_row() for problem in load_problems("python", "starter")]
+    evil = [
+        {**row, "task_id": f"Evil\x1b[2J/[red]{index}[/blue]", "bug_type": "\x1b]0;title\x07[/b]"}
+        for index, row in enumerate(rows)
+    ]
+    Path("evil").mkdir()
+    Path("evil/python.jsonl").write_text("\n".join(map(json.dumps, evil)))
+    task = ("--tasks", "humanevalfixtests-python", "--dataset", "evil")
+    _, results, _ = octopack("evaluate", *REPLAY, *task, "--out", "right")
+    assert "by bug: \\x1b]0;title\\x07[/b] " in results
+    octopack("evaluate", "--backend", "replay", "--model", "buggy", *task, "--out", "wrong")
+    _, difference, _ = octopack("compare", "right", "wrong")
+    octopack("generate", "--backend", "replay", "--model", "typo", *task, "--out", "begun")
+    _, lacking, _ = octopack("status", "begun")
+    assert all("Evil\\x1b[2J/[red]0[/blue]" in text for text in (difference, lacking))
+    assert "\x1b" not in results + difference + lacking
+
+
 def test_a_run_under_another_reading_is_complete(octopack: Typed) -> None:
     octopack("evaluate", *REPLAY, "--tasks", "humanevalfixtests-go", *CORRECTED, "--out", "run")
     assert octopack("status", "run")[0] == 0

@@ -24,6 +24,7 @@ from octopack_tasks.evaluation import ModelChoice, generate, start
 from octopack_tasks.generation import Completion, Finish, Request, Sampling, Stop, Watch, open_backend
 from octopack_tasks.plans import Plan, TaskPlan
 from octopack_tasks.runs import Run
+from octopack_tasks.terminal import printable
 
 PIECES = [
     "{", "}", "}}", "}\n}", "\n", " ", "    ", "x", "return", "struct", "\nfunc", "\nfunc main(", "\n//", "\ndef",
@@ -427,7 +428,7 @@ def test_a_chat_is_continued_or_begun(server: Server) -> None:
 
 
 @pytest.mark.parametrize("stream", [True, False])
-@pytest.mark.parametrize(("name", "is_told"), [("small-0613", False), ("tiny", True)])
+@pytest.mark.parametrize(("name", "is_told"), [("small-0613", False), ("tiny\x1b[2J", True)])
 def test_what_the_server_calls_its_model_is_kept(
     server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, is_told: bool, stream: bool
 ) -> None:
@@ -438,7 +439,8 @@ def test_what_the_server_calls_its_model_is_kept(
         start(run, plan, plan.load(), choice)
         generate(run, plan, plan.load(), lambda: choice.open(plan.sampling))
     assert Run(tmp_path).manifest["served_as"] == [name]
-    assert (f"answers as {name}, asked for small" in caplog.text) is is_told
+    assert caplog.text.count(f"answers as {printable(name)}, asked for small") == is_told
+    assert "\x1b" not in caplog.text
 
 
 def test_fields_are_added_to_requests_and_left_out(server: Server) -> None:
