@@ -153,7 +153,10 @@ class _Reader:
 
     def _code(self, found: _Found, function: Item) -> str:
         """The given items, the function, and all that it and the tests use; nothing twice."""
-        items = _without_repetitions(found.items, function)
+        name = function_name(self.problem)
+        # The given head, when an answer that begins anew stands right behind it, is a broken function of that name.
+        others = (item for item in found.items if item is function or item.is_whole or name not in item.names)
+        items = _without_repetitions(others, function)
         preamble = self._preamble()
         always = [item for item in items if item.kind == FRAME or item.end <= found.given]
         kept = self._closure([*always, function], [*items, *preamble])

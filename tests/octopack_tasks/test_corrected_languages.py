@@ -87,6 +87,11 @@ def test_python_statements_within_statements_define_what_the_function_uses() -> 
     assert "y = 1" not in solution(PYTHON, f"\n    return x + 1\n\n{deep}")
 
 
+def test_python_prose_behind_the_given_documentation_is_left_out() -> None:
+    problem = row("python", 'def f(x):\n    """Adds 1."""\n', "f", test=PYTHON.test)
+    run(program(problem, "Certainly! This is fixed:\n\ndef f(x):\n    return x + 1\n"))
+
+
 def test_python_imports_from_the_future_come_first() -> None:
     code = "from __future__ import annotations\n\ndef f(x: Missing):\n    return x + 1\n"
     text = program(PYTHON, f"\n```python\n{code}```")
