@@ -352,8 +352,9 @@ def test_a_server_that_cannot_stream_is_understood(server: Server) -> None:
 
 def test_who_leaves_does_not_wait_for_a_slow_server(server: Server) -> None:
     server.plan = ["for ever", "refused"]
+    server.meeting = threading.Barrier(2)  # who asks after "for ever" was heard would not be refused before tomorrow
     with pytest.raises(UserError, match="unknown field"):
-        ask(server, requests_of("humanevalfixtests-python"), concurrency=2)
+        ask(server, requests_of("humanevalfixtests-python", limit=2), concurrency=2)
     waiting = [thread for thread in threading.enumerate() if thread.name.startswith("openai-")]
     assert all(thread.daemon for thread in waiting)
     for thread in waiting:
