@@ -110,7 +110,7 @@ class Arena:
 
     def assert_nothing_left(self, quiet: Counter[str]) -> None:
         """No process and no file beyond those that were there before."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while (left := self.leftovers() - quiet) and time.monotonic() < deadline:
             time.sleep(0.1)
         assert not left
