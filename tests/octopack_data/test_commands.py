@@ -301,7 +301,7 @@ def test_failures_in_workers_reach_the_user(tmp_path: Path, kind: str) -> None:
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (tmp_path, support, *sys.path)))},
-        timeout=60,
+        timeout=300,
     )
     assert done.returncode != 0
     expected = "a worker process ended unexpectedly" if kind == "dies" else "line 1: no column 'text'"
