@@ -154,9 +154,14 @@ class _Reader:
     def _code(self, found: _Found, function: Item) -> str:
         """The given items, the function, and all that it and the tests use; nothing twice."""
         name = function_name(self.problem)
-        # The given head, when an answer that begins anew stands right behind it, is a broken function of that name.
-        others = (item for item in found.items if item is function or item.is_whole or name not in item.names)
-        items = _without_repetitions(others, function)
+        # Neither what the end of the text cuts off, nor the given head when an answer that begins anew stands right
+        # behind it: that one is a broken function of the same name.
+        usable = (
+            item
+            for item in found.items
+            if item is function or item.is_whole or (item.is_closed and name not in item.names)
+        )
+        items = _without_repetitions(usable, function)
         preamble = self._preamble()
         always = [item for item in items if item.kind == FRAME or item.end <= found.given]
         kept = self._closure([*always, function], [*items, *preamble])

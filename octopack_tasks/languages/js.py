@@ -28,8 +28,9 @@ def names(node: Node) -> Iterator[str]:
         for child in node.named_children:
             yield from names(child)
     elif node.type == "expression_statement" and node.named_children:
-        assigned = node.named_children[0].child_by_field_name("left")
-        if assigned is not None:
+        expression = node.named_children[0]
+        assigned = expression.child_by_field_name("left")
+        if assigned is not None and "assignment" in expression.type:  # not a comparison
             yield from (text_of(leaf) for leaf in list(leaves(assigned))[:1])
             yield from (f".{name}" for name in field_names(assigned, "property"))  # a method, perhaps of a prototype
 

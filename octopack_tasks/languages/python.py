@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,7 @@ _TOKEN = re.compile(
 _MORE_LINES = 4
 # Where a statement begins: neither in an indented line, nor at what only goes on with one before.
 _START = re.compile(rb"^(?![ \t]*$)(?![ \t#)\]}])(?!(?:else|elif|except|finally)\b)", re.MULTILINE)
+_CLOSING_LINE = re.compile(rb"^[)\]}]", re.MULTILINE)
 _COMPOUND = ("if_statement", "try_statement", "with_statement", "for_statement", "while_statement")
 _DEFINITIONS = ("function_definition", "class_definition", "decorated_definition")
 _BINDINGS = {
@@ -180,10 +182,22 @@ class Python(Language):
                     break
             else:
                 last = 0
-                items.append(broken_item(self.grammar, data, start, ends[index]))
+                broken = broken_item(self.grammar, data, start, ends[index])
+                items += self._before_stray_bracket(data, start, ends[index]) or [
+                    replace(broken, is_closed=index + 1 < len(starts))
+                ]
             index += last + 1
             start = ends[index - 1]
         return items
+
+    def _before_stray_bracket(self, data: bytes, start: int, end: int) -> list[Item]:
+        """The items before a line that begins with a closing bracket, which need not close one of theirs."""
+        bracket = _CLOSING_LINE.search(data, start, end)
+        if bracket is None:
+            return []
+        end = _end_of_code(data, bracket.start())
+        root = parse(self.grammar, data[start:end] + b"\n")
+        return [] if root.has_error else items_of_nodes(self.grammar, root.named_children, data, start, end, start)
 
     def joints(self, given: str, completion: str) -> Iterator[str]:
         """As it stands, on a line of its own, indented there, or with all its lines indented."""

@@ -249,9 +249,13 @@ def _does_nothing(node: Node) -> bool:
 
 
 def broken_item(grammar: Grammar, data: bytes, start: int, end: int) -> Item:
-    """An item that does not parse: wrong code, or a syntax that the grammar does not know."""
+    """An item that does not parse: wrong code, or a syntax that the grammar does not know.
+
+    It defines what has a body: "returns a vector, { x }" would declare a variable else.
+    """
     root = parse(grammar, data[start:end] + b"\n")
-    names = frozenset(name for node in root.named_children for name in grammar.names(node)) - {ALWAYS}
+    defining = [node for node in root.named_children if _first(node, "body") is not None]
+    names = frozenset(name for node in defining for name in grammar.names(node)) - {ALWAYS}
     uses = frozenset(identifiers(root)) - names
     return Item(decoded(data[start:end]), start, names, uses, names, is_whole=False, kind="ERROR")
 

@@ -51,6 +51,7 @@ PYTHON = row("python", "def f(x):\n", "f", test="assert f(1) == 2")
         "\n    return g(x)\n\n\n@staticmethod\ndef g(x):\n    return x + LIMITS[0]\n\n\nLIMITS = [\n1,\n]\n",
         "\nlambda_ = 3\n\ndef f(x):\n    return x + 1\n\nf(input())\n",
         "\n    return x + 1\n\ndef f(x):\n    return 'another try'\n",
+        "\n    return x + 1\n}\n)\n",
         "\n    pass\n\n\ndef f(x):\n    return x + 1\n",
         '\n    """Adds 1."""\n    ...\n\n\ndef f(x):\n    return x + 1\n',
         '\n    """Adds 1:\n    ```python\n    f(1)\n    ```\n    """\n    return x + 1\n',
@@ -90,6 +91,38 @@ def test_python_statements_within_statements_define_what_the_function_uses() -> 
 def test_python_prose_behind_the_given_documentation_is_left_out() -> None:
     problem = row("python", 'def f(x):\n    """Adds 1."""\n', "f", test=PYTHON.test)
     run(program(problem, "Certainly! This is fixed:\n\ndef f(x):\n    return x + 1\n"))
+
+
+CUT_OFF = {
+    "python": (
+        "def f(x):\n",
+        "\n    def check(y):\n        return y + 1\n\n    return check(x)",
+        "\n\n\ndef check(f):\n    assert f(",
+    ),
+    "js": (
+        "const f = (x) => {\n",
+        "\n  return x + 1;\n}",
+        "\n\n/* Adds 1.\n  f(undefinedName) === 2\n  f(2)",
+    ),
+    "cpp": (
+        "vector<int> f(vector<int> x){\n",
+        "\n    return x;\n}",
+        "\n\n/*\nThe node should be returned in a vector, { value, index },\nif there",
+    ),
+    "rust": (
+        "fn main(){}\nfn f(x: i32) -> i32 {\n",
+        "\n    x + 1\n}",
+        "\n\n#[cfg(test)]\nmod tests {\n    use super::*;\n    #[test]\n    fn t() {}\n}\n}\n\nmod more {\n"
+        "    fn main() {}\n    fn g() { assert_eq!(f(1), ",
+    ),
+}
+
+
+@pytest.mark.parametrize("language", CUT_OFF)
+def test_what_the_end_of_the_text_cuts_off_is_left_out(language: str) -> None:
+    given, body, rest = CUT_OFF[language]
+    problem = row(language, given, "f")
+    assert solution(problem, body + rest).rstrip() == given.rstrip() + body
 
 
 def test_python_imports_from_the_future_come_first() -> None:
