@@ -183,13 +183,16 @@ class _Reader:
 
     def _closure(self, start: Iterable[Item], candidates: Sequence[Item]) -> set[int]:
         """The identities of some items, and of all candidates that they, the tests, or one another use."""
+        fresh = list(start)
         kept: set[int] = set()
         needed = {function_name(self.problem), *_used_by_tests(self.language.name, self.problem.test)}
-        fresh = list(start)
+        needed.update(
+            name for item in fresh for name in item.uses - item.names
+        )  # that there is a `main` needs no other
         while fresh:
             kept.update(id(item) for item in fresh)
-            needed.update(name for item in fresh for name in item.uses)
             fresh = [item for item in candidates if id(item) not in kept and item.names & needed]
+            needed.update(name for item in fresh for name in item.uses)
         return kept
 
     def _preamble(self) -> list[Item]:

@@ -93,6 +93,12 @@ def test_python_prose_behind_the_given_documentation_is_left_out() -> None:
     run(program(problem, "Certainly! This is fixed:\n\ndef f(x):\n    return x + 1\n"))
 
 
+def test_rust_needs_no_other_main() -> None:
+    given = "fn main(){}\nfn f(x: i32) -> i32 {\n"
+    text = solution(row("rust", given, "f"), '\n    x + 1\n}\n\nfn main() {\n    print!("{}", f(1), \'}')
+    assert text.count("main") == 1
+
+
 CUT_OFF = {
     "python": (
         "def f(x):\n",
