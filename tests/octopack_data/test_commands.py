@@ -11,6 +11,7 @@ import orjson
 import pytest
 import typer
 from commit_rows import commit, write_rows
+from ray_cluster import own_cluster
 from typer.testing import CliRunner, Result
 
 from octopack_data import cli
@@ -374,14 +375,10 @@ def test_slurm_needs_a_partition_and_sbatch(shards: Path, tmp_path: Path, monkey
 
 def test_ray_tasks_do_their_shares(shards: Path, tmp_path: Path) -> None:
     pytest.importorskip("datatrove")
-    ray = pytest.importorskip("ray")
     units = discover_units([shards])
     here, there = Job(Redaction(), tmp_path / "here"), Job(Redaction(), tmp_path / "there")
     run_units(here, units)
     summarise(here, units)
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
-    try:
+    with own_cluster():
         assert submit(Executor.RAY, there, units, Cluster(tasks=2, memory_gb=1)) == "2 shards done on Ray"
-    finally:
-        ray.shutdown()
     assert (there.output / "manifest.json").read_bytes() == (here.output / "manifest.json").read_bytes()

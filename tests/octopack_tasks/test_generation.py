@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ray_cluster import own_cluster
 
 from octopack_tasks import TASKS, UserError, get_task, load_problems
 from octopack_tasks.evaluation import ModelChoice, generate, start
@@ -478,17 +479,13 @@ def test_a_key_is_in_no_manifest() -> None:
 
 
 def test_copies_on_a_cluster_share_the_work() -> None:
-    ray = pytest.importorskip("ray")
     requests = requests_of("humanevalfixtests-python", n_samples=2)
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
-    try:
+    with own_cluster():
         options = {"backend": "replay", "replicas": 2}
         with open_backend("ray", "canonical", options=options) as backend:
             answered = {(each.request.problem.task_id, each.sample): each.text for each in backend.generate(requests)}
         with pytest.raises(UserError, match=r"failed on the cluster: .*takes canonical, buggy or"):
             open_backend("ray", "nothing", options=options)
-    finally:
-        ray.shutdown()
     with open_backend("replay", "canonical") as backend:
         assert answered == {
             (each.request.problem.task_id, each.sample): each.text for each in backend.generate(requests)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
+from ray_cluster import own_cluster
 
 from sandboxes import Program, SandboxUnavailable, open_sandbox
 
@@ -13,10 +12,8 @@ ray = pytest.importorskip("ray")
 
 @pytest.fixture(scope="module")
 def cluster():
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=100 << 20)
-    yield
-    ray.shutdown()
+    with own_cluster():
+        yield
 
 
 def test_programs_are_judged_by_actors_and_killed_actors_cost_no_verdict(cluster):
