@@ -104,7 +104,12 @@ class Request:
             completion = completion.strip()
             if len(completion) >= len(self.problem.docstring):
                 return True
-        return task.is_complete(completion, self.prompt.format)
+        if not task.is_complete(completion, self.prompt.format):
+            return False
+        # At column 0 any character ends a function of Python, also the first one of a stop word, which would be cut off
+        # with one line end less.
+        words = task.stop_words(self.prompt.format)
+        return any(word in completion for word in words) or not any(_begins_at_end(word, completion) for word in words)
 
     def seed(self, sample: int, run_seed: int) -> int:
         """The seed of one sample: it depends on nothing that a restart or another order of work would change."""
@@ -115,6 +120,11 @@ class Request:
         """How many tokens a completion may have; 0 or less where the prompt leaves none."""
         longest = min(self.max_length, context_length or self.max_length)
         return min(longest - prompt_tokens, self.max_new_tokens or longest)
+
+
+def _begins_at_end(word: str, text: str) -> bool:
+    """Whether a text ends with the beginning of a word, but not the whole of it."""
+    return any(text.endswith(word[:length]) for length in range(1, len(word)))
 
 
 @dataclass(frozen=True)

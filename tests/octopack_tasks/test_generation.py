@@ -30,7 +30,7 @@ from octopack_tasks.terminal import printable
 PIECES = [
     "{", "}", "}}", "}\n}", "\n", " ", "    ", "x", "return", "struct", "\nfunc", "\nfunc main(", "\n//", "\ndef",
     "\n#", "\nif", "\nprint", "```", "<|end|>", "<|endoftext|>", "<commit_msg>", "public static void main", "\u00a0",
-    "\r\n", "\tfor", "@@ -1 +1 @@\n", "\\ No newline at end of file", "a description of it all",
+    "\r\n", "\tfor", "@@ -1 +1 @@\n", "\\ No newline at end of file", "a description of it all", "`", "<", "|end", "|>",
 ]  # fmt: skip
 
 
