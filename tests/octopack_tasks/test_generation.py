@@ -69,6 +69,14 @@ def test_two_closing_braces_in_one_piece_are_not_missed() -> None:
     assert watch.add("}}}")
 
 
+def test_a_stop_word_that_has_begun_is_waited_for() -> None:
+    (request,) = requests_of("humanevalfixtests-python", limit=1)
+    begun = "\n    return 1\n<|endoftext"
+    assert not any(request.is_complete(begun[:length]) for length in range(len(begun) + 1))
+    assert request.is_complete(begun + "|>")
+    assert request.is_complete("\n    return 1\n<|end of text")
+
+
 def test_nothing_ends_early_where_the_whole_text_is_wanted() -> None:
     (request,) = requests_of("humanevalsynthesize-cpp", limit=1, stop=Stop.NEVER)
     watch = Watch(request.is_complete)
