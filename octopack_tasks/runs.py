@@ -21,9 +21,10 @@ import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 from octopack_tasks.errors import UserError
 from octopack_tasks.generation.protocol import Completion, Finish
@@ -205,11 +206,22 @@ class Log:
             ) from error
 
     def close(self) -> None:
-        """Make sure that everything is on the disk."""
-        if self._file is not None:
-            os.fsync(self._file.fileno())
-            self._file.close()
-            self._file = None
+        """Make sure that everything is on the disk.
+
+        Raises:
+            UserError: The disk did not take it: some file systems say only now that they are full.
+        """
+        if self._file is None:
+            return
+        file, self._file = self._file, None
+        with file:
+            try:
+                os.fsync(file.fileno())
+            except OSError as error:
+                raise UserError(
+                    f"could not write {self.path} ({error.strerror or error}): make room, then run the same command "
+                    "again"
+                ) from error
 
     def _open(self) -> BinaryIO:
         """The file for appending, without the torn member that a killed process may have left."""
@@ -353,14 +365,14 @@ class Run:
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            lock = (self.folder / "lock").open("a+", encoding="utf-8")
+            lock = (self.folder / "lock").open("a+b", buffering=0)
         except OSError as error:
             raise UserError(f"could not write to {self.folder}: {error.strerror or error}") from None
         try:
             _take(lock)
         except _HELD:
             lock.seek(0)
-            owner = lock.read().strip() or "another process"
+            owner = lock.read().decode(errors="replace").strip() or "another process"
             lock.close()
             raise UserError(
                 f"{self.folder} is in use by {owner}; wait for it (`octopack status` shows how far it is), or give "
@@ -369,9 +381,12 @@ class Run:
         except OSError as error:  # such as Lustre without its option `flock`
             reason = error.strerror or error
             logger.warning("%s: no locks here (%s); let only one process work on the run", self.folder, reason)
-        lock.truncate(0)
-        lock.write(f"process {os.getpid()} on {socket.gethostname()}")
-        lock.flush()
+        try:
+            lock.truncate(0)
+            lock.write(f"process {os.getpid()} on {socket.gethostname()}".encode())
+        except OSError as error:  # a full disk
+            lock.close()
+            raise UserError(f"could not write to {self.folder}: {error.strerror or error}") from None
         self._lock = lock  # the kernel gives it back when the process ends, however it ends
         return self
 
@@ -393,12 +408,14 @@ class Run:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        for log in self._logs.values():
-            log.close()
-        self._logs.clear()
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
+        try:
+            for log in self._logs.values():
+                log.close()
+        finally:
+            self._logs.clear()
+            if self._lock is not None:
+                self._lock.close()
+                self._lock = None
 
     def _log(self, kind: str, task: str) -> Log:
         path = self.folder / kind / f"{task}.jsonl.gz"
@@ -409,7 +426,7 @@ class Run:
             raise RuntimeError(f"{self.folder} is open to read only; use `with run.locked():`")
 
 
-def _take(lock: IO[str]) -> None:
+def _take(lock: FileIO) -> None:
     """Lock a file for this process alone.
 
     Whoever looks whether a run is in use, as `octopack status --watch` does, holds it for a moment: that is waited for.

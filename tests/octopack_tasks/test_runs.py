@@ -88,6 +88,32 @@ for number in range(1000):
     assert int(written) > 3
 
 
+def test_a_disk_without_any_room_is_a_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = """
+import resource, signal, sys
+from pathlib import Path
+from octopack_tasks import runs
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+try:
+    runs.Run(Path(sys.argv[1])).locked()
+except runs.UserError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", script, tmp_path], capture_output=True, text=True, check=False)
+    assert f"could not write to {tmp_path}: File too large" in done.stdout, done.stderr
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    run = Run(tmp_path / "run").locked()
+    run.add_samples("task", [Sample("Python/0", 0, 0, "text")])
+    monkeypatch.setattr("octopack_tasks.runs.os.fsync", full)
+    with pytest.raises(UserError, match=r"No space left on device.*make room"), run:
+        pass
+    assert not run.is_in_use
+
+
 def test_a_second_process_is_refused(tmp_path: Path) -> None:
     with Run(tmp_path / "run").locked() as run:
         assert run.is_in_use
