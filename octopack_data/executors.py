@@ -121,7 +121,6 @@ def _run_in_processes(job: Job, units: Sequence[Unit], workers: int, report: Cal
             drain()
             for future in finished:
                 future.result()
-        drain()
     except KeyboardInterrupt:
         for child in active_children():
             child.terminate()
@@ -132,7 +131,13 @@ def _run_in_processes(job: Job, units: Sequence[Unit], workers: int, report: Cal
             "run the same command again, with fewer --workers if memory is short"
         ) from error
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        # A worker leaves only when all that it has to report is read.
+        leaving = threading.Thread(target=pool.shutdown, kwargs={"cancel_futures": True})
+        leaving.start()
+        while leaving.is_alive():
+            drain()
+            leaving.join(0.05)
+        drain()
 
 
 # --------------------------------------------------------------------------------------------------------- clusters

@@ -11,6 +11,7 @@ import orjson
 import pytest
 import typer
 from commit_rows import commit, write_rows
+from late_reports import LateReports
 from ray_cluster import own_cluster
 from typer.testing import CliRunner, Result
 
@@ -325,6 +326,14 @@ def test_workers_give_the_same_bytes(tmp_path: Path) -> None:
     names = sorted(path.name for path in here.output.glob("*.json*"))
     assert names == ["manifest.json", "p0.jsonl", "p1.jsonl", "p2.jsonl", "statistics.json"]
     assert all((here.output / name).read_bytes() == (there.output / name).read_bytes() for name in names)
+
+
+def test_reports_that_come_late_are_told(tmp_path: Path) -> None:
+    for part in range(2):
+        write_rows(tmp_path / "in" / f"p{part}.jsonl", [{"id": str(i), "text": "x"} for i in range(200)])
+    reports: list[Progress] = []
+    run_units(Job(LateReports(), tmp_path / "out"), discover_units([tmp_path / "in"]), 2, reports.append)
+    assert sum(progress.rows for progress in reports) == 400
 
 
 # ------------------------------------------------------------------------------------------------------------ clusters
