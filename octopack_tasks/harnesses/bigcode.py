@@ -83,16 +83,20 @@ class _Answers:
         """The answer in a generation, which begins with the prompt."""
         problem = self._problems[idx]
         prompt = self._task.prompt(problem, self._format).text
-        return self._task.answer(problem, self._marked(generation[len(prompt) :].rstrip()), self._format)
+        completion = generation[len(prompt) :].rstrip()
+        if not self._task.is_executed:  # the limit of a description cuts before stop words do
+            completion = completion.lstrip()[: len(problem.docstring)]
+        return self._task.answer(problem, self._marked(completion), self._format)
 
     def _marked(self, completion: str) -> str:
         """The completion up to a word that the harness added (such as the end token), with a stop word of ours there.
 
-        Cutting it off would be the same but for blanks before it, which the reference keeps.
+        Cutting it off would be the same but for blanks before it, which the reference keeps, though not in descriptions.
         """
+        mark = END_OF_TEXT if self._task.is_executed else ""
         for word in self.stop_words[len(self._own_stop_words) :]:
             before, found, _ = completion.partition(word)
-            completion = before + END_OF_TEXT if found else completion
+            completion = before + mark if found else completion
         return completion
 
     def process_results(self, generations: Sequence[Sequence[str]], references: Sequence[str]) -> dict[str, float]:

@@ -113,6 +113,16 @@ def test_descriptions_come_from_the_file_that_the_harness_wrote(harness: Any, tm
         describe.process_results([], [])
 
 
+def test_descriptions_end_at_a_word_of_the_harness_unless_the_limit_cuts_it(harness: Any) -> None:
+    task = harness.make("humanevalexplaindescribe-rust", "octocoder")
+    task.stop_words.append("</s>")
+    prompt = task.get_prompt(task.get_dataset()[0])
+    limit = len(load_problems("rust", "starter")[0].docstring)
+    for length, kept in ((limit - 10, ""), (limit - 4, ""), (limit - 2, "</"), (limit, "")):
+        text = "a" * length
+        assert task.postprocess_generation(f"{prompt} {text}</s></s>", 0) == text + kept
+
+
 def test_the_default_prompt_of_the_harness_fails_only_where_a_prompt_is_built(harness: Any) -> None:
     task = harness.make("humanevalsynthesize-cpp")
     assert task.get_reference(task.get_dataset()[0], get_solution=True)
