@@ -91,7 +91,7 @@ class _Answers:
     def _marked(self, completion: str) -> str:
         """The completion up to a word that the harness added (such as the end token), with a stop word of ours there.
 
-        Cutting it off would be the same but for blanks before it, which the reference keeps, though not in descriptions.
+        Cutting it off would be the same but for blanks before it, which the reference keeps (not in descriptions).
         """
         mark = END_OF_TEXT if self._task.is_executed else ""
         for word in self.stop_words[len(self._own_stop_words) :]:

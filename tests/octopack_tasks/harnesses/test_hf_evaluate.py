@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from typing import Any
 
+import numpy as np
 import pytest
 
 from octopack_tasks.harnesses.hf_evaluate import METRIC, load
@@ -51,6 +54,20 @@ def test_arguments_as_scripts_of_the_reference_pass_them(metric: Any) -> None:
 def test_a_language_that_is_not_there(metric: Any) -> None:
     with pytest.raises(ValueError, match="unknown language 'cobol'"):
         metric.compute(references=[""], predictions=[[""]], language="cobol")
+
+
+@pytest.mark.parametrize("k", [0, [1, -1], "10", [1.5], ["1"]])
+def test_a_k_that_makes_no_sense_is_said_before_programs_are_run(
+    metric: Any, k: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules[type(metric).__module__], "open_sandbox", None)
+    with pytest.raises(ValueError, match=re.escape(f"whole numbers, 1 or more, not {k!r}")):
+        metric.compute(references=["assert True"], predictions=[["x = 1"]], k=k)
+
+
+def test_a_k_may_be_a_number_of_numpy(metric: Any) -> None:
+    scores, _ = metric.compute(references=["assert True"], predictions=[["x = 1"]], k=np.int64(1))
+    assert scores == {"pass@1": 1.0}
 
 
 def test_it_can_be_loaded_by_its_path(metric: Any, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from numbers import Integral
 from typing import Any
 
 import datasets
@@ -56,6 +57,7 @@ class CodeEvalOctopack(evaluate.Metric):  # type: ignore[misc]  # evaluate has n
         name = {"javascript": "js"}.get(language, language)
         if name not in LANGUAGES:
             raise ValueError(f"unknown language {language!r}; there are: {', '.join(LANGUAGES)}")
+        ks = _whole_numbers(k)  # what is wrong with them is said before programs are run
         if cargo_string is not None:
             warnings.warn("cargo_string is not used: Rust programs have the crates of the sandbox", stacklevel=2)
         limits = Limits(cpu_seconds=timeout, compile_cpu_seconds=max(timeout, 60.0))
@@ -71,7 +73,15 @@ class CodeEvalOctopack(evaluate.Metric):  # type: ignore[misc]  # evaluate has n
         for (problem, number), verdict in zip(places, verdicts, strict=True):
             results[problem].append((number, result_of(problem, number, verdict)))
         tallies = [Tally.of(result["passed"] for _, result in group) for group in results.values()]
-        return mean_pass_at_k(tallies, (k,) if isinstance(k, int) else k), results
+        return mean_pass_at_k(tallies, ks), results
+
+
+def _whole_numbers(k: Any) -> list[int]:
+    numbers = k if isinstance(k, Iterable) and not isinstance(k, str) else [k]
+    ks = [int(number) for number in numbers if isinstance(number, Integral) and int(number) >= 1]
+    if len(ks) < len(list(numbers)):
+        raise ValueError(f"k must be whole numbers, 1 or more, not {k!r}")
+    return ks
 
 
 def result_of(problem: int, number: int, verdict: Verdict) -> dict[str, Any]:
