@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 OWNER_LABEL = "octopack.sandbox.owner"
 """On every container that a sandbox starts: who started it, so that what a killed owner left can be removed."""
 
-_MOST_CORES = 2.0
+_MOST_CORES = 2
 """Cores a container may use: compilers and the JVM have helper threads, a fork bomb shall not have the machine."""
 
 # reads a length and a zip with the supervisor from standard input, unpacks it and becomes it
@@ -125,7 +125,8 @@ class DockerBackend:
         image = self._images[language]
         served = [other for other, serving in self._images.items() if serving == image]
         supervisor = ["--jail", "uid", "--work", WORK, "--warm", WARM, "--languages", ",".join(served)]
-        return StreamWorker(_Container(connect(), image[1], supervisor, self._limits, self._runtime))
+        cores = min(_MOST_CORES, self._cores)
+        return StreamWorker(_Container(connect(), image[1], supervisor, self._limits, cores, self._runtime))
 
 
 def _images(client: DockerClient, languages: Sequence[str], image: str | None) -> dict[str, tuple[str, str]]:
@@ -161,7 +162,13 @@ class _Container:
     """A worker container and the stream to its supervisor: a `Connection`."""
 
     def __init__(
-        self, client: DockerClient, image_id: str, supervisor: Sequence[str], limits: Limits, runtime: str | None
+        self,
+        client: DockerClient,
+        image_id: str,
+        supervisor: Sequence[str],
+        limits: Limits,
+        cores: int,
+        runtime: str | None,
     ) -> None:
         """Start it and send the supervisor in.
 
@@ -201,7 +208,7 @@ class _Container:
                         pids_limit=limits.processes + SPARE_PROCESSES,
                         mem_limit=memory,
                         memswap_limit=memory,
-                        nano_cpus=int(min(_MOST_CORES, float(os.cpu_count() or 1)) * 1e9),
+                        nano_cpus=cores * 10**9,
                         shm_size=64 << 20,
                         tmpfs={
                             WORK: f"exec,nosuid,nodev,mode=0755,size={memory // 2},nr_inodes=50k",
