@@ -19,12 +19,12 @@ import os
 import socket
 import time
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO, TypeAlias, TypeVar
 
 from octopack_tasks.errors import UserError
 from octopack_tasks.generation.protocol import Completion, Finish
@@ -38,6 +38,8 @@ _HELD = (BlockingIOError, PermissionError)
 
 FORMAT = 1
 """Version of the folder's layout."""
+
+_Record = TypeVar("_Record")
 
 ProblemKey: TypeAlias = tuple[str, int]
 """A problem of a task: task_id, and which description of it (0 where there are none)."""
@@ -151,7 +153,7 @@ class Log:
         """
         if not self.path.exists():
             return
-        with self.path.open("rb") as file:
+        with self._opened() as file:
             for _, content in self._members(file):
                 yield from self._records(content)
 
@@ -164,7 +166,7 @@ class Log:
         records: list[dict[str, Any]] = []
         if not self.path.exists():
             return records, 0
-        with self.path.open("rb") as file:
+        with self._opened() as file:
             file.seek(offset)
             whole = 0
             for end, content in self._members(file):
@@ -172,11 +174,21 @@ class Log:
                 whole = end
         return records, offset + whole
 
-    def _records(self, content: bytes) -> Iterator[dict[str, Any]]:
+    def _opened(self) -> BinaryIO:
         try:
-            yield from (json.loads(line) for line in content.split(b"\n") if line)
-        except (ValueError, RecursionError) as error:
-            raise UserError(f"{self.path} is damaged: a line of it is not JSON ({error})") from None
+            return self.path.open("rb")
+        except OSError as error:
+            raise UserError(f"could not read {self.path}: {error.strerror or error}") from None
+
+    def _records(self, content: bytes) -> Iterator[dict[str, Any]]:
+        for line in filter(None, content.split(b"\n")):
+            try:
+                record = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise UserError(f"{self.path} is damaged: a line of it is not JSON ({error})") from None
+            if not isinstance(record, dict):
+                raise UserError(f"{self.path} is damaged: a line of it is no object ({line[:60]!r})")
+            yield record
 
     def append(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Append records, all of them or none.
@@ -330,7 +342,7 @@ class Run:
 
     def samples(self, task: str) -> list[Sample]:
         """What was written for a task."""
-        return [Sample.from_json(values) for values in self._log("samples", task).read()]
+        return self._read(self._log("samples", task), Sample.from_json)
 
     def add_samples(self, task: str, samples: Iterable[Sample]) -> None:
         """Keep samples."""
@@ -339,7 +351,7 @@ class Run:
 
     def judgements(self, task: str, reading: str) -> list[Judgement]:
         """What came of a task's samples under a reading."""
-        return [Judgement.from_json(values) for values in self._log(f"verdicts/{reading}", task).read()]
+        return self._read(self._log(f"verdicts/{reading}", task), Judgement.from_json)
 
     def add_judgements(self, task: str, reading: str, judgements: Iterable[Judgement]) -> None:
         """Keep judgements."""
@@ -417,6 +429,18 @@ class Run:
                 self._lock.close()
                 self._lock = None
 
+    def _read(self, log: Log, record_of: Callable[[Mapping[str, Any]], _Record]) -> list[_Record]:
+        found = []
+        for values in log.read():
+            try:
+                found.append(record_of(values))
+            except (LookupError, TypeError, ValueError, AttributeError) as error:
+                raise UserError(
+                    f"{log.path} is damaged, or of another version of octopack: a line of it lacks something or has "
+                    f"too much ({error})"
+                ) from None
+        return found
+
     def _log(self, kind: str, task: str) -> Log:
         path = self.folder / kind / f"{task}.jsonl.gz"
         return self._logs.setdefault(path, Log(path))
@@ -445,11 +469,15 @@ def _take(lock: FileIO) -> None:
 def _is_manifest(content: Any) -> bool:
     """Whether the parts are there that everything rests on."""
     try:
-        tasks = content["settings"]["tasks"].values()
+        settings = content["settings"]
+        texts = [settings["model"]["backend"], settings["dataset"] or ""]
+        for task in settings["tasks"].values():
+            texts += [task["prompt"], task["dataset_sha256"]]
         return (
             content["format"] == FORMAT
-            and isinstance(content["settings"]["model"]["backend"], str)
-            and all(isinstance(task["prompt"], str) and isinstance(task["n_samples"], int) for task in tasks)
+            and all(isinstance(text, str) for text in texts)
+            and all(isinstance(task["n_samples"], int) for task in settings["tasks"].values())
+            and all(isinstance(environment, dict) for environment in content.get("scoring", {}).values())
         )
     except (LookupError, TypeError, AttributeError):
         return False

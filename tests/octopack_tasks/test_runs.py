@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,41 @@ def test_a_log_damaged_in_its_middle_says_where(tmp_path: Path) -> None:
     log.path.write_bytes(data)
     with pytest.raises(UserError, match=f"damaged after byte {first}"):
         list(log.read())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda record: record.pop("task_id"),
+        lambda record: record.update(unknown=1),
+        lambda record: record.update(finish="odd", verdict={"status": "odd"}),
+        lambda record: record.update(verdict=None, finish=None),
+        None,
+    ],
+)
+def test_lines_that_are_no_records_are_a_clear_error(
+    tmp_path: Path, change: Callable[[dict[str, object]], object] | None
+) -> None:
+    run = Run(tmp_path)
+    verdict = {"status": "passed", "stdout": "", "stderr": "", "cpu_seconds": 0.0, "wall_seconds": 0.0}
+    records: dict[Path, dict[str, object]] = {
+        tmp_path / "samples/task.jsonl.gz": Sample("Python/0", 0, 0, "text").to_json(),
+        tmp_path / "verdicts/paper/task.jsonl.gz": {"task_id": "Python/0", "verdict": verdict},
+    }
+    for path, record in records.items():
+        path.parent.mkdir(parents=True)
+        if change:
+            change(record)
+        path.write_bytes(gzip.compress(json.dumps(record if change else [record]).encode()))
+    for read in (lambda: run.samples("task"), lambda: run.judgements("task", "paper")):
+        with pytest.raises(UserError, match=r"task\.jsonl\.gz is damaged"):
+            read()
+
+
+def test_a_folder_in_the_place_of_a_file_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "samples" / "task.jsonl.gz").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"could not read .*: Is a directory"):
+        Run(tmp_path).samples("task")
 
 
 def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
@@ -171,6 +207,10 @@ def test_a_folder_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> Non
         '{"format": 1, "settings": 5}',
         '{"format": 1, "settings": {"model": {}, "tasks": {}}}',
         '{"format": 1, "settings": {"model": {"backend": "vllm"}, "tasks": {"humanevalfixtests-go": {}}}}',
+        '{"format": 1, "settings": {"model": {"backend": "vllm"}, "tasks": {}, "dataset": 5}}',
+        '{"format": 1, "settings": {"model": {"backend": "vllm"}, "tasks": {}, "dataset": null}, "scoring": []}',
+        '{"format": 1, "settings": {"model": {"backend": "vllm"}, "dataset": null, "tasks": '
+        '{"humanevalfixtests-go": {"prompt": "instruct", "n_samples": 1}}}}',
         "[" * 100_000,
     ],
 )
