@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -143,9 +144,11 @@ class _TaskReader:
 
     def look(self, readings: Sequence[str]) -> TaskProgress:
         name = self._work.task.name
-        for record in self._new(self._folder / "samples" / f"{name}.jsonl.gz", self._tokens.clear):
-            key = (record["task_id"], record["candidate"]), record["sample"]
-            self._tokens.setdefault(key, record.get("tokens") or 0)
+        path = self._folder / "samples" / f"{name}.jsonl.gz"
+        with _undamaged(path):
+            for record in self._new(path, self._tokens.clear):
+                key = (record["task_id"], record["candidate"]), record["sample"]
+                self._tokens.setdefault(key, record.get("tokens") or 0)
         passed = [self._verdicts(reading) for reading in readings]
         return TaskProgress(
             name=name,
@@ -161,9 +164,10 @@ class _TaskReader:
         """Whether each sample that is judged under a reading passed."""
         found = self._passed.setdefault(reading, defaultdict(dict))
         path = self._folder / "verdicts" / reading / f"{self._work.task.name}.jsonl.gz"
-        for record in self._new(path, found.clear):
-            problem = found[record["task_id"], record["candidate"]]
-            problem.setdefault(record["sample"], record["verdict"]["status"] == "passed")
+        with _undamaged(path):
+            for record in self._new(path, found.clear):
+                problem = found[record["task_id"], record["candidate"]]
+                problem.setdefault(record["sample"], record["verdict"]["status"] == "passed")
         return found
 
     def _new(self, path: Path, forget: Callable[[], None]) -> list[dict[str, Any]]:
@@ -178,6 +182,14 @@ class _TaskReader:
             forget()  # the file was begun anew, as `octopack score --again` does
             records, self._offsets[path] = Log(path).read_on(0)
         return records
+
+
+@contextmanager
+def _undamaged(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{path} is damaged: a line of it is no record of a run ({error})") from None
 
 
 class Watcher:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import pty
 import select
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 from stand_ins import StandInModel, StandInSandbox
 
+from octopack_tasks.errors import UserError
 from octopack_tasks.evaluation import ModelChoice, generate_and_score, load, start, status_of
 from octopack_tasks.judging import note_environment
 from octopack_tasks.metrics import Tally
@@ -170,6 +172,14 @@ def test_a_torn_end_is_read_when_it_is_whole(half: Run) -> None:
     seen = watcher.look().samples
     path.write_bytes(whole)
     assert watcher.look().samples == seen + 1
+
+
+def test_lines_that_are_no_records_are_a_clear_error(half: Run) -> None:
+    path = half.folder / "samples" / "humanevalfixtests-python.jsonl.gz"
+    with path.open("ab") as file:
+        file.write(gzip.compress(b'{"candidate": 0, "sample": 0}\n'))
+    with pytest.raises(UserError, match=r"python\.jsonl\.gz is damaged: .*'task_id'"):
+        Watcher(half).look()
 
 
 def _snapshot(seconds: float, samples: int, judged: int, tokens: int = 0) -> Snapshot:
