@@ -167,7 +167,11 @@ def _read(
 def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")  # some editors put a mark at the beginning
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        is_compressed = error.object.startswith(b"\x1f\x8b")
+        reason = f"it is compressed: gunzip -k {path}" if is_compressed else error
+        raise UserError(f"could not read {path}: {reason}") from None
+    except OSError as error:
         raise UserError(f"could not read {path}: {error}") from None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
 import time
@@ -461,6 +462,13 @@ def test_a_generations_file_that_does_not_fit(tmp_path: Path, content: str, mess
     file.write_text(content)
     with pytest.raises(UserError, match=message):
         read_recordings([file], "starter")
+
+
+def test_a_compressed_file_is_told_from_a_damaged_one(tmp_path: Path) -> None:
+    file = tmp_path / "samples.jsonl.gz"
+    file.write_bytes(gzip.compress(b"{}"))
+    with pytest.raises(UserError, match=r"it is compressed: gunzip -k .*samples\.jsonl\.gz"):
+        read_recordings([file], "starter", "humanevalfixtests-python")
 
 
 @pytest.mark.parametrize(
