@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from octopack_tasks.errors import UserError
-from octopack_tasks.generation import Backend, Finish, Request, Sampling, Stop, open_backend
+from octopack_tasks.generation import PACE, Backend, Finish, Request, Sampling, Stop, open_backend
 from octopack_tasks.generation.replay import Replay
 from octopack_tasks.judging import Progress, judging
 from octopack_tasks.plans import Plan, TaskPlan, TooLong, Work, differences, plan_from_manifest, settings
@@ -79,14 +79,15 @@ def start(run: Run, plan: Plan, works: Sequence[Work], model: ModelChoice, comma
     wanted = {"model": model.identity(), **settings(plan, works)}
     if run.exists and not run.is_empty:
         manifest = run.manifest
-        differing = list(differences(wanted, manifest["settings"]))
-        if any(differences(_content(wanted), _content(manifest["settings"]))):
+        recorded = manifest["settings"]
+        if any(differences(content_of(wanted), content_of(recorded))):
+            differing = list(differences(_without_pace(wanted), _without_pace(recorded)))
             raise UserError(
                 f"{run.folder} holds a run with other settings: {'; '.join(differing[:4])}"
                 f"{f'; and {len(differing) - 4} more' if len(differing) > 4 else ''}. Give another --out, or the same "
                 "settings to go on with it"
             )
-        if differing:  # the same problems, which lie in another place now
+        if wanted != recorded:  # the same problems, which lie in another place now, or another pace
             run.write_manifest({**manifest, "settings": wanted})
         return
     if not run.exists:
@@ -94,9 +95,14 @@ def start(run: Run, plan: Plan, works: Sequence[Work], model: ModelChoice, comma
     run.write_manifest(_new_manifest(wanted, command))
 
 
-def _content(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings without the names of folders, whose content the hashes among them cover."""
-    return {name: value for name, value in settings.items() if name not in ("dataset", "descriptions")}
+def content_of(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a run's settings decides its samples: not the pace, nor the names of folders that hashes stand for."""
+    return {name: value for name, value in _without_pace(settings).items() if name not in ("dataset", "descriptions")}
+
+
+def _without_pace(settings: Mapping[str, Any]) -> dict[str, Any]:
+    options = {name: value for name, value in settings["model"].get("options", {}).items() if name not in PACE}
+    return {**settings, "model": {**settings["model"], "options": options}}
 
 
 def _new_manifest(wanted: Mapping[str, Any], command: Sequence[str]) -> dict[str, Any]:

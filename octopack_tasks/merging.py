@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from octopack_tasks.errors import UserError
-from octopack_tasks.evaluation import check_dataset
+from octopack_tasks.evaluation import check_dataset, content_of
 from octopack_tasks.plans import Plan, differences, plan_from_manifest, settings
 from octopack_tasks.runs import Judgement, Run, Sample
 
@@ -75,9 +75,8 @@ def _unique(records: Sequence[Any]) -> list[Any]:
 
 
 def _shared(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """What all parts of a run have in common; their datasets may lie in other places, which the hashes cover."""
-    of_a_part = ("tasks", "shard", "dataset", "descriptions")
-    shared = {key: value for key, value in manifest["settings"].items() if key not in of_a_part}
+    """What all parts of a run have in common."""
+    shared = {key: value for key, value in content_of(manifest["settings"]).items() if key not in ("tasks", "shard")}
     return {"settings": shared, "loaded_model": manifest.get("loaded_model", {})}
 
 

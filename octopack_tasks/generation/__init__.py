@@ -9,8 +9,19 @@
 Backends are imported when they are opened, so that a server is evaluated without torch, and a replay without a model.
 """
 
-from octopack_tasks.generation.backends import BACKENDS, open_backend
+from octopack_tasks.generation.backends import BACKENDS, PACE, open_backend
 from octopack_tasks.generation.protocol import Backend, Completion, Finish, Request, Sampling, Stop
 from octopack_tasks.generation.stopping import Watch
 
-__all__ = ["BACKENDS", "Backend", "Completion", "Finish", "Request", "Sampling", "Stop", "Watch", "open_backend"]
+__all__ = [
+    "BACKENDS",
+    "PACE",
+    "Backend",
+    "Completion",
+    "Finish",
+    "Request",
+    "Sampling",
+    "Stop",
+    "Watch",
+    "open_backend",
+]

@@ -13,6 +13,14 @@ from octopack_tasks.errors import UserError
 from octopack_tasks.generation.protocol import Backend, Sampling
 
 BACKENDS = ("vllm", "transformers", "openai", "replay")
+PACE = frozenset(
+    {
+        *("concurrency", "requests_per_minute", "max_retries", "timeout", "first_pause"),  # of a server
+        "batch_size",  # of transformers
+        *("replicas", "gpus", "address"),  # of the ray executor
+    }
+)
+"""Options that say how fast completions come and with how much patience, not which: a run may go on with others."""
 
 
 class Closing:

@@ -141,6 +141,19 @@ def test_a_run_goes_on_where_its_dataset_lies_now(tmp_path: Path) -> None:
         run_plan(tmp_path / "run", plan_at("other"))
 
 
+def test_a_run_goes_on_at_another_pace_and_its_parts_are_put_together(tmp_path: Path) -> None:
+    shards = [plan_of("humanevalfixtests-python", shard=Shard(index, 2)) for index in range(2)]
+    runs = [run_plan(tmp_path / str(index), plan, StandInModel()) for index, plan in enumerate(shards)]
+    with runs[0].locked():
+        for options in ({"concurrency": 64, "requests_per_minute": 90}, {"concurrency": 2}, {"batch_size": 1}):
+            start(runs[0], shards[0], shards[0].load(), ModelChoice("stand-in", "model", options=options))
+        assert runs[0].manifest["settings"]["model"]["options"] == {"batch_size": "1"}
+        with pytest.raises(UserError, match=r"other settings: model\.options\.dtype is absent, not float16"):
+            start(runs[0], shards[0], shards[0].load(), ModelChoice("stand-in", "model", options={"dtype": "float16"}))
+    merge(runs, merged := Run(tmp_path / "merged"))
+    assert all(status.is_complete for status in status_of(merged, load(merged)))
+
+
 def test_keys_are_in_no_file(tmp_path: Path) -> None:
     plan = plan_of("humanevalfixtests-python")
     command = [
