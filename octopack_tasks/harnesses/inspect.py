@@ -98,7 +98,8 @@ def passes_tests(name: str, prompt: str, problems: tuple[Problem, ...], reading:
         attempt = read_as.attempt(task, problem, state.output.completion, prompt)
         programs = read_as.programs(task, problem, [attempt.solution])
         pool = _sandbox(task.language.name, sandbox)
-        (verdict,) = await anyio.to_thread.run_sync(pool.run, programs)
+        # A run that is cancelled keeps its log at once, and does not wait for programs that never end.
+        (verdict,) = await anyio.to_thread.run_sync(pool.run, programs, abandon_on_cancel=True)
         return Score(
             value=CORRECT if verdict.passed else INCORRECT,
             answer=attempt.solution,

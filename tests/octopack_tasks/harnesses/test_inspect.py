@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from stand_ins import StandInSandbox
 
 from octopack_tasks import TASKS, UserError, evaluate, get_task, load_problems
 
+anyio = pytest.importorskip("anyio")
 inspect_ai = pytest.importorskip("inspect_ai")
 plugin = pytest.importorskip("octopack_tasks.harnesses.inspect")
 
@@ -94,6 +96,28 @@ def test_descriptions_are_kept_as_answers(tmp_path: Path, pool: Pool) -> None:
     log = run(made, ["It adds things up."] * count, tmp_path)
     assert {sample.scores["describes"].answer for sample in log.samples} == {"It adds things up."}
     assert pool.judged == 0
+
+
+def test_who_cancels_does_not_wait_for_programs(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    from inspect_ai.model import ModelName, ModelOutput
+    from inspect_ai.scorer import Target
+    from inspect_ai.solver import TaskState
+
+    ended = threading.Event()
+    monkeypatch.setattr(pool, "run", lambda _: ended.wait(timeout=10))
+    (score,) = plugin.ALL_TASKS["humanevalfixtests-python"](dataset="starter").scorer
+    output = ModelOutput.from_content("mockllm/model", "It adds.")
+    state = TaskState(ModelName("mockllm/model"), "1", 1, "", [], output=output, metadata={"index": 0})
+
+    async def cancelled() -> bool:
+        with anyio.move_on_after(0.1) as scope:
+            await score(state, Target(""))
+        return scope.cancelled_caught
+
+    try:
+        assert anyio.run(cancelled)
+    finally:
+        ended.set()
 
 
 @pytest.mark.parametrize(
