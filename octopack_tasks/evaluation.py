@@ -19,7 +19,9 @@ from typing import Any, cast
 
 from octopack_tasks.errors import UserError
 from octopack_tasks.generation import PACE, Backend, Finish, Request, Sampling, Stop, open_backend
+from octopack_tasks.generation.fingerprint import fingerprint
 from octopack_tasks.generation.replay import Replay
+from octopack_tasks.generation.replay import fingerprint as fingerprint_of_answers
 from octopack_tasks.judging import Progress, judging
 from octopack_tasks.plans import Plan, TaskPlan, TooLong, Work, differences, plan_from_manifest, settings
 from octopack_tasks.problems import Problem, ProblemSet, lasting_dataset_name
@@ -58,6 +60,14 @@ class ModelChoice:
             self.backend, self.name, sampling=sampling, revision=self.revision, options=dict(self.options)
         )
 
+    def fingerprint(self) -> str | None:
+        """What identifies the model, as its backend describes it, where that is known without loading it."""
+        if self.backend == "replay":
+            return fingerprint_of_answers(self.name)
+        runs_on = self.options.get("backend", "vllm") if self.backend == "ray" else self.backend
+        is_folder = runs_on in ("vllm", "transformers") and Path(self.name).expanduser().is_dir()
+        return fingerprint(self.name, None) if is_folder else None
+
     def identity(self) -> dict[str, Any]:
         """The choice as JSON values."""
         options = {name: _without_secrets(str(value)) for name, value in self.options.items() if name not in _SECRETS}
@@ -86,6 +96,12 @@ def start(run: Run, plan: Plan, works: Sequence[Work], model: ModelChoice, comma
                 f"{run.folder} holds a run with other settings: {'; '.join(differing[:4])}"
                 f"{f'; and {len(differing) - 4} more' if len(differing) > 4 else ''}. Give another --out, or the same "
                 "settings to go on with it"
+            )
+        now, then = model.fingerprint(), manifest.get("loaded_model", {}).get("fingerprint")
+        if now and then and now != then:  # also where nothing is missing, so that no model is loaded
+            raise UserError(
+                f"{model.name} has changed since {run.folder} was begun with it: its fingerprint is {now[:19]}, not "
+                f"{then[:19]}. Give another --out for it; `octopack score {run.folder}` shows what is there"
             )
         if wanted != recorded:  # the same problems, which lie in another place now, or another pace
             run.write_manifest({**manifest, "settings": wanted})

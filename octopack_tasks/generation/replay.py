@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,10 +14,12 @@ from octopack_tasks.generation.protocol import Backend, Completion, Finish, Requ
 from octopack_tasks.prompts import CHAT, CHAT_FORMATS, EDIT_FORMATS
 from octopack_tasks.tasks import get_task
 
+_FROM_DATASET = ("canonical", "buggy")
+
 
 def open_model(model: str, sampling: Sampling) -> Backend:
     """Answer from the dataset (`canonical`, `buggy`) or from recorded completions (a run folder or file)."""
-    if model in ("canonical", "buggy"):
+    if model in _FROM_DATASET:
         return Replay(model, lambda request, _: _written(request, is_right=model == "canonical"))
     from octopack_tasks.recordings import read_completions
 
@@ -32,7 +36,20 @@ def open_model(model: str, sampling: Sampling) -> Backend:
             raise UserError(f"{model} holds no sample {sample} of {task_id} for {request.task}")
         return found[0]
 
-    return Replay(model, answer)
+    return Replay(model, answer, _fingerprint(recorded))
+
+
+def fingerprint(model: str) -> str | None:
+    """What identifies the recorded completions that a model's name stands for; None where it stands for none."""
+    from octopack_tasks.recordings import read_completions
+
+    path = Path(model).expanduser()
+    return _fingerprint(read_completions(path)) if model not in _FROM_DATASET and path.exists() else None
+
+
+def _fingerprint(recorded: Mapping[tuple[str, str, int, int], str]) -> str:
+    content = json.dumps(sorted(recorded.items()))
+    return f"sha256:{hashlib.sha256(content.encode()).hexdigest()}"
 
 
 class Replay(Closing):
@@ -41,18 +58,20 @@ class Replay(Closing):
     Args:
         name: What it stands for, for the manifest.
         answer: The completion of a request's sample.
+        fingerprint: What identifies recorded completions.
     """
 
     context_length: int | None = None
 
-    def __init__(self, name: str, answer: Callable[[Request, int], str]) -> None:
+    def __init__(self, name: str, answer: Callable[[Request, int], str], fingerprint: str | None = None) -> None:
         self._name = name
         self._answer = answer
+        self._fingerprint = fingerprint
 
     @property
     def description(self) -> Mapping[str, Any]:
         """See `Backend`."""
-        return {"answers": self._name}
+        return {"answers": self._name, **({"fingerprint": self._fingerprint} if self._fingerprint else {})}
 
     def prompt_tokens(self, request: Request) -> int | None:
         """See `Backend`."""

@@ -112,6 +112,38 @@ def test_other_settings_are_refused_and_named(tmp_path: Path) -> None:
         start(run, plan, plan.load(), ModelChoice("stand-in", "another"))
 
 
+def test_recorded_answers_that_have_changed_are_not_taken_for_those_of_the_run(tmp_path: Path) -> None:
+    answers = tmp_path / "answers.jsonl"
+    plan = plan_of("humanevalfixtests-python", n_samples=1)
+    choice = ModelChoice("replay", str(answers))
+
+    def replay(text: str) -> Run:
+        lines = [{"task_id": problem.task_id, "completion": text} for problem in load_problems("python", "starter")]
+        answers.write_text("\n".join(map(json.dumps, lines)))
+        with Run(tmp_path / "run").locked() as run:
+            start(run, plan, plan.load(), choice)
+            generate(run, plan, plan.load(), lambda: choice.open(plan.sampling))
+        return run
+
+    assert replay("a").manifest["loaded_model"]["fingerprint"] == choice.fingerprint()
+    replay("a")
+    with pytest.raises(UserError, match=r"answers\.jsonl has changed since .*run was begun with it"):
+        replay("b")
+
+
+def test_weights_of_one_size_are_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    weights = bytearray(range(256)) * 20_000
+    (tmp_path / "model.safetensors").write_bytes(weights)
+    choice = ModelChoice("vllm", str(tmp_path))
+    before = choice.fingerprint()
+    assert choice.fingerprint() == before
+    (tmp_path / "model.safetensors").write_bytes(bytes(byte ^ 1 for byte in weights))
+    assert choice.fingerprint() not in (before, None)
+    assert ModelChoice("vllm", "name/on-the-hub").fingerprint() is None
+    assert ModelChoice("replay", "canonical").fingerprint() is None
+
+
 def test_a_run_that_came_to_nothing_is_begun_anew(tmp_path: Path) -> None:
     plan = plan_of("humanevalfixtests-python")
     with Run(tmp_path).locked() as run:
