@@ -114,18 +114,15 @@ class _Reader:
             yield from self._continued(self.given, "\n" + block.strip("\n"))
 
     def _among(self, whole: str, blocks: Sequence[str]) -> list[Item]:
-        """The items of a text that defines the function, among those that only other blocks of the answer define."""
+        """The items of a text that defines the function, behind those that only other blocks of the answer define."""
         own = self.language.items(whole)
-        others: dict[bool, list[Item]] = {False: [], True: []}
-        if whole in blocks:
-            defined = {name for item in own for name in item.names} | {ALWAYS, function_name(self.problem)}
-            for index, block in enumerate(blocks):
-                items = self.language.items(block)
-                if not any(item.kind == FRAME for item in items):  # a method has its place in a class
-                    others[index > blocks.index(whole)] += [
-                        item for item in items if item.is_whole and item.names and not item.names & defined
-                    ]
-        return [*others[False], *own, *others[True]]
+        defined = {name for item in own for name in item.names} | {ALWAYS, function_name(self.problem)}
+        others: list[Item] = []
+        for block in blocks if whole in blocks else ():
+            items = self.language.items(block)
+            if not any(item.kind == FRAME for item in items):  # a method has its place in a class
+                others += [item for item in items if item.is_whole and item.names and not item.names & defined]
+        return [*others, *own]
 
     def _continued(self, given: str, text: str) -> Iterator[_Found]:
         for code in self.language.joints(given, text):

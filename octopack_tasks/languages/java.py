@@ -119,7 +119,7 @@ class Java(BraceLanguage):
             closing = closing if pieces.is_closed and closing.strip() == "}" else "\n}"
         return [
             *(item for item in rest if item.kind == "import_declaration"),
-            Item(opening, signature="Solution", kind=FRAME),
+            Item(opening, uses=frozenset(re.findall(r"\w+", opening)), signature="Solution", kind=FRAME),
             *members,
             Item(closing, kind=FRAME),
             *(item for item in rest if item.kind in _TYPES),

@@ -165,6 +165,13 @@ def test_cpp_macros_of_several_lines_stay_whole(end: str) -> None:
     assert solution(problem, f"\n```cpp\n{code}```".replace("\n", end)).split() == code.split()
 
 
+def test_cpp_helpers_in_blocks_of_their_own_come_first() -> None:
+    problem = row("cpp", "int f(int x){\n", "f")
+    helper, whole = "int g(int x) { return x + 1; }\n", "int f(int x){\n    return g(x);\n}\n"
+    answer = f"\n```cpp\n{whole}```\nwith this helper:\n```cpp\n{helper}```\n"
+    assert solution(problem, answer).split() == (helper + whole).split()
+
+
 def test_cpp_tests_an_overload_of_a_c_function() -> None:
     problem = row("cpp", "int strlen(string s){\n", "strlen")
     text = program(problem, "\n    return s.size();\n}\n")
@@ -222,6 +229,15 @@ def test_java_classes(answer: str) -> None:
     problem = row("java", given, "f", test="public class Main { void t() { new Solution().f(1); } }")
     expected = f"{given} return g(x); }} int g(int x) {{ return x + 1; }} }}"
     assert solution(problem, f"\n{answer}").split() == expected.split()
+
+
+def test_java_keeps_what_the_class_is_built_on() -> None:
+    given = "import java.util.*;\n\nclass Solution {\n    public int f(int x) {\n"
+    problem = row("java", given, "f", test="public class Main { void t() { new Solution().f(1); } }")
+    code = (
+        "interface F { int f(int x); }\nclass Solution implements F {\n    public int f(int x) { return x + 1; }\n}\n"
+    )
+    assert "interface F {" in solution(problem, f"\n```java\n{code}```")
 
 
 GO = row(
