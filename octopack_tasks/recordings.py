@@ -379,7 +379,7 @@ def _recorded_prompt(path: Path, task: Task, problem: Problem, record: _Record) 
         pass
     try:
         asked = _logged_prompt(record.content["arguments"]["gen_args_0"]["arg_0"])
-    except (LookupError, TypeError, ValueError):
+    except (LookupError, TypeError, ValueError, AttributeError):
         return DEFAULT_FORMAT
     if task.needs_descriptions:
         problem = dataclasses.replace(problem, description=record.content["doc"].get("description"), candidate=0)
