@@ -585,7 +585,8 @@ def test_the_prompt_format_of_samples_is_told_by_what_was_asked(tmp_path: Path, 
     with pytest.raises(UserError, match="of no format that we know; name the format with --prompt"):
         read_recordings([file], "starter")
     assert read_recordings([file], "starter", prompt="chat")[0].prompt == "chat"
-    for no_prompt in ({}, [], 3, [{}], "[{", '[{"role": "user"}]'):
+    odd: tuple[Any, ...] = ({}, [], 3, [{}], "[{", '[{"role": "user"}]')
+    for no_prompt in odd:
         file.write_text(json.dumps({**record, "arguments": {"gen_args_0": {"arg_0": no_prompt}}}))
         assert read_recordings([file], "starter")[0].prompt == "instruct"
     file.write_text(json.dumps({"task_id": problem.task_id, "completion": "text", "prompt_format": "chat"}))
