@@ -149,7 +149,10 @@ class Python(Language):
     stop_words = ("\nclass", "\ndef", "\n#", "\n@", "\nprint", "\nif", "\nassert")
     execution = Execution("python", timeout=10, num_workers=4)
     grammar = Grammar("tree_sitter_python", _names, _signature, _bound)
-    definition = r"^([ \t]*(async[ \t]+)?def[ \t]+{name}[ \t]*\(|{name}[ \t]*(:[^=\n]+)?=(?!=))"
+    definition = (
+        r"^([ \t]*(async[ \t]+)?def[ \t]+{name}[ \t]*\("
+        r"|{name}[ \t]*(:[ \t]*[\w.]+(\[[^=\n]*\])?[ \t]*)?=(?!=))"
+    )
 
     def is_complete(self, completion: str) -> bool:
         """Whether a line starts at column 0, the rest of the prompt's last line included."""

@@ -65,6 +65,23 @@ def test_python_layouts(completion: str) -> None:
     run(program(PYTHON, completion))
 
 
+@pytest.mark.parametrize(
+    ("code", "is_definition"),
+    [
+        ("def f(x):", True),
+        ("x = 1\n    async def f (x):", True),
+        ("f = g", True),
+        ("f: Callable[[int], int] = g", True),
+        ("f == 1", False),
+        ("f(x) == 1", False),
+        ("f: The sum = 1", False),
+        ("    f = 1", False),
+    ],
+)
+def test_python_definitions(code: str, is_definition: bool) -> None:
+    assert LANGUAGES["python"].defines(code, "f") is is_definition
+
+
 def test_python_local_variables_bring_no_statements_along() -> None:
     text = "\n    result = x + 1\n    return result\n\nresult = f(int(input()))\nprint(result)\n"
     assert "input" not in program(PYTHON, text)
