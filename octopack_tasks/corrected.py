@@ -105,21 +105,20 @@ class _Reader:
             if _depth(self.given) != _depth(self.problem.prompt):  # the declaration holds half of a body (CPP/38)
                 yield from self._continued(self.problem.prompt, rest)
         blocks = fenced_blocks(text)
+        items = functools.cache(self.language.items)  # each block may be looked at again for what others lack
         for whole in (*blocks, text):
             if self.language.defines(whole, function_name(self.problem)):
-                yield _Found(self._among(whole, blocks))
+                yield _Found(self._among(items(whole), [items(block) for block in blocks] if whole in blocks else ()))
         if is_continued and fence:  # the fence may stand in a string or a comment
             yield from self._continued(self.given, text)
         for block in blocks:
             yield from self._continued(self.given, "\n" + block.strip("\n"))
 
-    def _among(self, whole: str, blocks: Sequence[str]) -> list[Item]:
+    def _among(self, own: Sequence[Item], blocks: Iterable[Sequence[Item]]) -> list[Item]:
         """The items of a text that defines the function, behind those that only other blocks of the answer define."""
-        own = self.language.items(whole)
         defined = {name for item in own for name in item.names} | {ALWAYS, function_name(self.problem)}
         others: list[Item] = []
-        for block in blocks if whole in blocks else ():
-            items = self.language.items(block)
+        for items in blocks:
             if not any(item.kind == FRAME for item in items):  # a method has its place in a class
                 others += [item for item in items if item.is_whole and item.names and not item.names & defined]
         return [*others, *own]
