@@ -72,7 +72,7 @@ def main(arguments: Sequence[str]) -> int:
     strategies, toolchains = _start(options.languages, setting)
     try:
         if options.prepare:
-            return _prepare(strategies, options.warm or setting.scratch)
+            return _prepare(strategies, options.warm)
         write_frame(
             replies,
             {"protocol": PROTOCOL_VERSION, "languages": list(strategies), "toolchains": toolchains, "pid": os.getpid()},
@@ -134,9 +134,13 @@ def _start(languages: Sequence[str], setting: Setting) -> tuple[dict[str, Strate
     return strategies, versions
 
 
-def _prepare(strategies: dict[str, Strategy], warm: Path) -> int:
+def _prepare(strategies: dict[str, Strategy], warm: Path | None) -> int:
+    """Prepare what makes programs start fast, in the folder of an image or in this user's cache."""
     for language, one in strategies.items():
-        one.prepare_marked(warm / language)
+        if warm is not None:
+            one.prepare_marked(warm / language)
+        else:
+            _ = one.warm
     return 0
 
 

@@ -16,17 +16,19 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import IO, ClassVar
 
 from ..box import Box
 from ..jails import Jail
-from ..processes import Command, Outcome, Stop, Use, run
+from ..processes import Command, Outcome, SandboxFault, Stop, Use, run
 from ..protocol import DEFAULT_LIMITS, Limits, Program, Status, Verdict
 from ..removal import remove
 
 KEY_BYTES = 32
 RESOURCES = Path(__file__).resolve().parent.parent / "resources"
 _TAIL_CHARACTERS = 4000
+_KEPT_UNUSED = 30 * 24 * 3600.0
+"""Seconds for which prepared things are kept that nobody uses."""
 _OUT_OF_MEMORY = re.compile(
     rb"^MemoryError\b|std::bad_alloc|java\.lang\.OutOfMemoryError|heap out of memory|"
     rb"^memory allocation of \d+ bytes failed|^fatal error: runtime: (cannot allocate|out of) memory",
@@ -48,6 +50,15 @@ def new_key(size: int = KEY_BYTES) -> bytes:
 
 SECRET_PLACE = hashlib.sha512(b"octopack: a secret goes here").digest()
 """Stands in compiled programs where `Secret.stamp` puts the run's secret."""
+
+
+def _flock(file: IO[str], operation: int) -> None:
+    try:
+        fcntl.flock(file, operation)
+    except OSError as error:
+        raise SandboxFault(
+            f"{file.name} cannot be locked ({error.strerror}): set XDG_CACHE_HOME to a folder on a disk of this machine"
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -186,37 +197,64 @@ class Strategy:
 
     @functools.cached_property
     def warm(self) -> Path:
-        """The prepared things: the ready ones where they fit this toolchain and this code, else made now."""
-        mark = self._mark()
-        ready = None if self.setting.warm is None else self.setting.warm / self.language
-        if ready is not None and (ready / "mark").is_file() and (ready / "mark").read_text() == mark:
-            return ready
-        folder = self.setting.scratch / self.language
-        self.prepare_marked(folder)
-        return folder
+        """The prepared things: the ready ones where they fit this toolchain and this code, else made now.
+
+        Things of other toolchains and of other versions of this code may lie beside them and be in use, as where nodes
+        of a cluster share a home.
+        """
+        if self.setting.warm is not None and self._is_prepared(self.setting.warm / self.language):
+            return self.setting.warm / self.language
+        scratch = self.setting.scratch
+        name = hashlib.sha256(self._mark(scratch).encode()).hexdigest()[:12]
+        self.prepare_marked(scratch / f"{self.language}-{name}")
+        return scratch / f"{self.language}-{name}"
 
     def prepare_marked(self, folder: Path) -> None:
-        """Prepare into a new or outdated folder, and note for what."""
-        mark = folder / "mark"
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with (folder.parent / f"{self.language}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # Several supervisors may share a cache.
-            if mark.is_file() and mark.read_text() == self._mark():
-                return
-            print(f"{self.language}: preparing in {folder}", file=sys.stderr)  # noqa: T201
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
-            self.prepare(folder)
-            mark.write_text(self._mark())
+        """Prepare into a new or outdated folder, note for what, and hold it: no supervisor removes what another uses.
 
-    def _mark(self) -> str:
-        """What prepared things depend on: the toolchain and the code that makes them."""
+        Raises:
+            SandboxFault: There are no file locks here, so that supervisors would come into each other's way.
+        """
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = folder.with_name(f"{folder.name}.lock").open("a+")
+        _flock(lock, fcntl.LOCK_SH)
+        while not self._is_prepared(folder):
+            _flock(lock, fcntl.LOCK_EX)  # lets go of the other first: somebody else may be sooner
+            if not self._is_prepared(folder):
+                print(f"{self.language}: preparing in {folder}", file=sys.stderr)  # noqa: T201
+                self._remove_unused(folder.parent)
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                self.prepare(folder)
+                (folder / "mark").write_text(self._mark(folder.parent))
+            _flock(lock, fcntl.LOCK_SH)
+        os.utime(lock.fileno())
+        self._held = lock
+
+    def _is_prepared(self, folder: Path) -> bool:
+        mark = folder / "mark"
+        return mark.is_file() and mark.read_text() == self._mark(folder.parent)
+
+    def _remove_unused(self, scratch: Path) -> None:
+        """Remove what was prepared for other toolchains, or by other versions, and was of no use for long."""
+        for path in scratch.glob(f"{self.language}-*.lock"):
+            with path.open("a+") as lock, contextlib.suppress(OSError):  # somebody uses it
+                if path.stat().st_mtime < time.time() - _KEPT_UNUSED:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(path.with_suffix(""), ignore_errors=True)
+
+    @functools.cached_property
+    def _toolchain(self) -> str:
+        return self.version()
+
+    def _mark(self, place: Path) -> str:
+        """What prepared things depend on: toolchain, kind of machine, the code that makes them, and where they lie."""
         code = hashlib.sha256(SECRET_PLACE + str(self.prepared).encode())
         for name in self.resources:
             for path in sorted([RESOURCES / name, *(RESOURCES / name).rglob("*")]):
                 if path.is_file():
                     code.update(path.read_bytes())
-        return f"{self.version()}\n{code.hexdigest()}\n"
+        return f"{self._toolchain}\n{os.uname().machine}\n{place}\n{code.hexdigest()}\n"
 
     def close(self) -> None:
         """End what the strategy keeps running."""

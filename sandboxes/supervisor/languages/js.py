@@ -19,11 +19,13 @@ import contextlib
 import ctypes
 import dataclasses
 import functools
+import hashlib
 import os
 import re
 import shutil
 import stat
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import ClassVar, NoReturn
 
@@ -121,10 +123,15 @@ class JavaScript(Strategy):
         node = Path(shutil.which("node") or "node")
         if self.jail.runs_unread or node.stat().st_mode & stat.S_IROTH:
             return str(node)
-        copy = self.setting.scratch / "node"
+        code = node.read_bytes()
+        copy = self.setting.scratch / f"node-{hashlib.sha256(code).hexdigest()[:16]}"
         if not copy.exists():
-            shutil.copyfile(node, copy)
-            copy.chmod(0o755)
+            self.setting.scratch.mkdir(parents=True, exist_ok=True)
+            handle, made = tempfile.mkstemp(dir=self.setting.scratch)
+            with os.fdopen(handle, "wb") as file:
+                file.write(code)
+            Path(made).chmod(0o755)
+            Path(made).replace(copy)  # whole, or not there: other supervisors share the cache
         return str(copy)
 
     @functools.cached_property
