@@ -182,9 +182,8 @@ class _Reader:
         fresh = list(start)
         kept: set[int] = set()
         needed = {function_name(self.problem), *_used_by_tests(self.language.name, self.problem.test)}
-        needed.update(
-            name for item in fresh for name in item.uses - item.names
-        )  # that there is a `main` needs no other
+        # Not what they are called themselves: that there is a `main` needs no other.
+        needed.update(name for item in fresh for name in item.uses - item.names)
         while fresh:
             kept.update(id(item) for item in fresh)
             fresh = [item for item in candidates if id(item) not in kept and item.names & needed]
