@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -56,6 +57,8 @@ _TOKEN = re.compile(
 )
 # How many of the lines at which a statement may end are tried (a decorator ends with what it decorates).
 _MORE_LINES = 4
+# How often a text is read again from within what was taken for a string: in code that does not parse, a few times.
+_MOST_READINGS = 100
 # Where a statement begins: neither in an indented line, nor at what only goes on with one before.
 _START = re.compile(rb"^(?![ \t]*$)(?![ \t#)\]}])(?!(?:else|elif|except|finally)\b)", re.MULTILINE)
 _CLOSING_LINE = re.compile(rb"^[)\]}]", re.MULTILINE)
@@ -175,22 +178,23 @@ class Python(Language):
         data = encoded(text)
         starts = [match.start() for match in _START.finditer(data)]
         ends = [_end_of_code(data, end) for end in (*starts[1:], len(data))]
+        tokens = _Tokens(data, ends[-1])
         items: list[Item] = []
         start = index = 0
         while index < len(starts):
-            for last in islice(_last_lines(data, starts[index], ends[index:]), _MORE_LINES):
-                root = parse(self.grammar, data[start : ends[index + last]] + b"\n")
+            for last in islice(_last_lines(tokens, starts[index], ends, index), _MORE_LINES):
+                root = parse(self.grammar, data[start : ends[last]] + b"\n")
                 if not root.has_error:
-                    items += items_of_nodes(self.grammar, root.named_children, data, start, ends[index + last], start)
+                    items += items_of_nodes(self.grammar, root.named_children, data, start, ends[last], start)
                     break
             else:
-                last = 0
+                last = index
                 broken = broken_item(self.grammar, data, start, ends[index])
                 items += self._before_stray_bracket(data, start, ends[index]) or [
                     replace(broken, is_closed=index + 1 < len(starts))
                 ]
-            index += last + 1
-            start = ends[index - 1]
+            index = last + 1
+            start = ends[last]
         return items
 
     def _before_stray_bracket(self, data: bytes, start: int, end: int) -> list[Item]:
@@ -219,26 +223,91 @@ class Python(Language):
 
 def _end_of_code(data: bytes, end: int) -> int:
     """Where the code before `end` ends; comments at column 0 belong to what follows."""
-    lines = data[:end].split(b"\n")
-    while lines and (not lines[-1].strip() or lines[-1].startswith(b"#")):
-        lines.pop()
-    return len(b"\n".join(lines))
+    while end > 0:
+        start = data.rfind(b"\n", 0, end) + 1
+        line = data[start:end]
+        if line.strip() and not line.startswith(b"#"):
+            return end
+        end = start - 1
+    return 0
 
 
-def _last_lines(data: bytes, start: int, ends: Sequence[int]) -> Iterator[int]:
-    """Which of `ends` a statement that begins at `start` can have: those at which no bracket and no string is open."""
-    depth, index = 0, 0
-    for token in _TOKEN.finditer(data, start, ends[-1]):
-        while ends[index] <= token.start():
-            if depth == 0:
-                yield index
+class _Tokens:
+    """The strings, comments and brackets of a text, each read once, however many statements are looked at.
+
+    What stands behind a token is read the same from wherever reading began. A text may be long, and hostile.
+    """
+
+    def __init__(self, data: bytes, end: int) -> None:
+        self._data = data
+        self._end = end
+        self._readings = 0
+        self._read_from(0)
+
+    def _read_from(self, start: int) -> None:
+        self._readings += 1
+        self._unread = _TOKEN.finditer(self._data, start, self._end)
+        self.starts: list[int] = []
+        self.ends: list[int] = []
+        self._open: list[int] = []
+        self._closing: dict[int, int | None] = {}
+        self._unended: list[int] = []
+
+    def has(self, number: int) -> bool:
+        """Whether there is a token of that number."""
+        while number >= len(self.starts):
+            token = next(self._unread, None)
+            if token is None:
+                return False
+            kind = token.group()
+            if kind in (b"(", b"[", b"{"):
+                self._open.append(len(self.starts))
+                self._closing[len(self.starts)] = None
+            elif kind in (b")", b"]", b"}") and self._open:
+                self._closing[self._open.pop()] = len(self.starts)
+            elif kind in (b'"""', b"'''"):
+                self._unended.append(len(self.starts))
+            self.starts.append(token.start())
+            self.ends.append(token.end())
+        return True
+
+    def first(self, start: int) -> int | None:
+        """The number of the first token from `start` on; None where this lies within a string once too often."""
+        while (not self.starts or self.starts[-1] < start) and self.has(len(self.starts)):
+            pass
+        number = bisect_left(self.starts, start)
+        if number == 0 or self.ends[number - 1] <= start:
+            return number
+        if self._readings > _MOST_READINGS:
+            return None
+        self._read_from(start)
+        return 0
+
+    def last_of(self, number: int) -> int | None:
+        """The bracket that closes a token, or the token itself; None where it does not end, or a string in it."""
+        if number in self._closing:
+            while self._closing[number] is None and self.has(len(self.starts)):
+                pass
+        last = self._closing.get(number, number)
+        if last is None:
+            return None
+        unended = bisect_left(self._unended, number)
+        return None if any(token <= last for token in self._unended[unended : unended + 1]) else last
+
+
+def _last_lines(tokens: _Tokens, start: int, ends: Sequence[int], index: int) -> Iterator[int]:
+    """Which of `ends[index:]` a statement that begins at `start` can have: where no bracket and no string is open."""
+    number = tokens.first(start)
+    while number is not None and tokens.has(number):
+        while ends[index] <= tokens.starts[number]:
+            yield index
             index += 1
-        if token.group() in (b'"""', b"'''"):
-            return
-        while ends[index] < token.end():
-            index += 1  # within a string
-        depth = max(depth + (token.group() in b"([{") - (token.group() in b")]}"), 0)
-    if depth == 0:
+        number = tokens.last_of(number)
+        if number is not None:
+            while ends[index] < tokens.ends[number]:
+                index += 1  # within brackets or a string
+            number += 1
+    if number is not None:
         yield from range(index, len(ends))
 
 

@@ -349,6 +349,13 @@ def test_go_tests_that_hand_over_a_map_do_not_depend_on_the_order_of_its_keys() 
         assert go.tests(row("go", "func F() {\n", "F", test=test % other)) == test % other
 
 
+@pytest.mark.parametrize(
+    "rambling", ["print(\n", "x = [(\n", "it's)\n", "def g(:\n", 'x) """\n', "x = '''\n'''\n", "1\n"]
+)
+def test_a_function_of_python_is_found_before_much_that_begins_and_does_not_end(rambling: str) -> None:
+    assert solution(PYTHON, "\n    return x + 1\n\n" + 5001 * rambling) == "def f(x):\n    return x + 1"
+
+
 def test_a_helper_that_only_the_prompt_has_is_provided() -> None:
     prompt = "def g(x):\n    return x + 1\n\n\ndef f(x):\n    # Adds 1.\n"
     problem = row("python", "def f(x):\n", "f", prompt=prompt, canonical_solution="    return g(x)\n", test=PYTHON.test)
