@@ -12,6 +12,7 @@ import importlib
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -29,6 +30,10 @@ _ATTACHED = ("attribute_item", "inner_attribute_item")  # Rust: they belong to w
 _GOES_ON = re.compile(rb"\s*(\{|\n[ \t]+(\.|\?|:|&&|\|\||[-+*/%=<>,])|\\\r?\n)")
 # How many lines that do not parse alone may make a piece with the next (heads of templates, a type on its own line).
 _MORE_LINES = 3
+# A text may be long, and hostile. So often what is left of it is lexed anew behind a piece, whatever came before; then
+# the tokens found last serve on. And so many tokens are looked at, again and again; the rest is prose then.
+_MOST_LEXINGS = 100
+_MOST_STEPS = 2_000_000
 
 _QUOTE = re.compile(rb"[\"'`]|/\*")
 _Token: TypeAlias = tuple[int, int, str]  # where it begins and ends, and its type
@@ -286,6 +291,7 @@ class Pieces:
         """Whether the frame has been closed."""
         self._tokens_left = self._lexed()
         self._tokens_seen: list[_Token] = []
+        self._lexings = self._steps = 0
 
     def __iter__(self) -> Iterator[list[Item]]:
         """The items piece by piece; in a frame up to the brace that closes it."""
@@ -323,7 +329,8 @@ class Pieces:
             end = token_end
             if kind in _OPENING:
                 open_brackets.append(_OPENING[kind])
-            elif kind in open_brackets:  # one that nothing has opened is wrong code, and does not end anything
+            elif kind in _CLOSING and kind in open_brackets:
+                # One that nothing has opened is wrong code, and does not end anything.
                 while open_brackets.pop() != kind:
                     pass
             if kind == "}" and not open_brackets:
@@ -346,12 +353,19 @@ class Pieces:
         return []
 
     def _lex_again(self) -> None:
-        self._tokens_left, self._tokens_seen = self._lexed(), []
+        self._lexings += 1
+        if self._lexings < _MOST_LEXINGS:
+            self._tokens_left, self._tokens_seen = self._lexed(), []
 
     def _tokens(self) -> Iterator[_Token]:
         """The tokens of what is left; found once, as far as they are asked for."""
-        self._tokens_seen = [token for token in self._tokens_seen if token[0] >= self.position]
-        yield from list(self._tokens_seen)
+        if self._steps < _MOST_STEPS:
+            self._tokens_seen = [token for token in self._tokens_seen if token[0] >= self.position]
+            for token in chain(list(self._tokens_seen), self._unseen()):
+                self._steps += 1
+                yield token
+
+    def _unseen(self) -> Iterator[_Token]:
         for token in self._tokens_left:
             if token[0] >= self.position:
                 self._tokens_seen.append(token)

@@ -356,6 +356,14 @@ def test_a_function_of_python_is_found_before_much_that_begins_and_does_not_end(
     assert solution(PYTHON, "\n    return x + 1\n\n" + 5001 * rambling) == "def f(x):\n    return x + 1"
 
 
+@pytest.mark.parametrize("rambling", ["it's\n", "x\n", "(\n", '"\n', "x = (1\n", "{}\n"])
+@pytest.mark.parametrize("language", ["cpp", "js", "java", "go", "rust"])
+def test_a_solution_is_found_before_much_that_is_none(language: str, rambling: str) -> None:
+    problem = load_problems(language, "starter")[0]
+    alone = solution(problem, problem.canonical_solution)
+    assert solution(problem, problem.canonical_solution + "\n" + 1000 * rambling).split() == alone.split()
+
+
 def test_a_helper_that_only_the_prompt_has_is_provided() -> None:
     prompt = "def g(x):\n    return x + 1\n\n\ndef f(x):\n    # Adds 1.\n"
     problem = row("python", "def f(x):\n", "f", prompt=prompt, canonical_solution="    return g(x)\n", test=PYTHON.test)
