@@ -330,7 +330,8 @@ def _run_unit(
     }
     # Written where only the holder of the unit's lock writes: what a killed run leaves of it, the next one removes.
     whole, place = temporary / "record.json", _record_path(job, unit)
-    write_atomically(whole, orjson.dumps(record, option=orjson.OPT_INDENT_2))
+    whole.write_bytes(orjson.dumps(record, option=orjson.OPT_INDENT_2))
+    sync(whole)
     place.parent.mkdir(parents=True, exist_ok=True)
     whole.replace(place)
     sync(place.parent)

@@ -391,10 +391,11 @@ def score(
         elif dataset is not None and is_typed(context, "dataset"):
             relocate(run, dataset)
         works = load(run)
-        _check_executed(work.task for work in works)
-        check_ks([(work.task, fewest_samples(run, work)) for work in works], k)
-        for each in readings:
-            check_reading(run, each)
+        if is_run:
+            _check_executed(work.task for work in works)
+            check_ks(((work.task, fewest_samples(run, work)) for work in works), k)
+            for each in readings:
+                check_reading(run, each)
         with opened_sandbox(works, sandbox, workers, cache=cache) as judge:
             assert judge is not None
             for each in readings if again else ():

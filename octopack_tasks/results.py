@@ -178,8 +178,10 @@ def check_ks(samples: Iterable[tuple[Task, int]], ks: Iterable[int] | None) -> N
     Raises:
         UserError: A k is larger than a task's samples of a problem allow.
     """
+    if not ks:
+        return
     for task, fewest in samples:
-        for k in ks or ():
+        for k in ks:
             if task.is_executed and not 1 <= k <= fewest:
                 mend = (
                     "there every description is judged by one synthesis"

@@ -20,6 +20,7 @@ import socket
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
@@ -430,16 +431,8 @@ class Run:
                 self._lock = None
 
     def _read(self, log: Log, record_of: Callable[[Mapping[str, Any]], _Record]) -> list[_Record]:
-        found = []
-        for values in log.read():
-            try:
-                found.append(record_of(values))
-            except (LookupError, TypeError, ValueError, AttributeError) as error:
-                raise UserError(
-                    f"{log.path} is damaged, or of another version of octopack: a line of it lacks something or has "
-                    f"too much ({error})"
-                ) from None
-        return found
+        with undamaged(log.path):
+            return [record_of(values) for values in log.read()]
 
     def _log(self, kind: str, task: str) -> Log:
         path = self.folder / kind / f"{task}.jsonl.gz"
@@ -448,6 +441,17 @@ class Run:
     def _check_locked(self) -> None:
         if self._lock is None:
             raise RuntimeError(f"{self.folder} is open to read only; use `with run.locked():`")
+
+
+@contextmanager
+def undamaged(path: Path) -> Iterator[None]:
+    """Turn what goes wrong with the records of a log into a `UserError` that names the file."""
+    try:
+        yield
+    except UserError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{path} is damaged: a line of it is no record of this version of octopack ({error})") from None
 
 
 def _take(lock: FileIO) -> None:

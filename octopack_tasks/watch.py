@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from octopack_tasks.errors import UserError
 from octopack_tasks.evaluation import load, scored_readings
 from octopack_tasks.metrics import Tally, mean_pass_at_k
 from octopack_tasks.plans import Work
-from octopack_tasks.runs import Log, ProblemKey, Run
+from octopack_tasks.runs import Log, ProblemKey, Run, undamaged
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleDimensions, RenderableType
@@ -145,7 +144,7 @@ class _TaskReader:
     def look(self, readings: Sequence[str]) -> TaskProgress:
         name = self._work.task.name
         path = self._folder / "samples" / f"{name}.jsonl.gz"
-        with _undamaged(path):
+        with undamaged(path):
             for record in self._new(path, self._tokens.clear):
                 key = (record["task_id"], record["candidate"]), record["sample"]
                 self._tokens.setdefault(key, record.get("tokens") or 0)
@@ -164,7 +163,7 @@ class _TaskReader:
         """Whether each sample that is judged under a reading passed."""
         found = self._passed.setdefault(reading, defaultdict(dict))
         path = self._folder / "verdicts" / reading / f"{self._work.task.name}.jsonl.gz"
-        with _undamaged(path):
+        with undamaged(path):
             for record in self._new(path, found.clear):
                 problem = found[record["task_id"], record["candidate"]]
                 problem.setdefault(record["sample"], record["verdict"]["status"] == "passed")
@@ -182,14 +181,6 @@ class _TaskReader:
             forget()  # the file was begun anew, as `octopack score --again` does
             records, self._offsets[path] = Log(path).read_on(0)
         return records
-
-
-@contextmanager
-def _undamaged(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{path} is damaged: a line of it is no record of a run ({error})") from None
 
 
 class Watcher:

@@ -251,7 +251,6 @@ class _Tokens:
         self.ends: list[int] = []
         self._open: list[int] = []
         self._closing: dict[int, int | None] = {}
-        self._unended: list[int] = []
 
     def has(self, number: int) -> bool:
         """Whether there is a token of that number."""
@@ -265,8 +264,9 @@ class _Tokens:
                 self._closing[len(self.starts)] = None
             elif kind in (b")", b"]", b"}") and self._open:
                 self._closing[self._open.pop()] = len(self.starts)
-            elif kind in (b'"""', b"'''"):
-                self._unended.append(len(self.starts))
+            elif kind in (b'"""', b"'''"):  # neither it nor what is open here is ever closed
+                self._open.clear()
+                self._closing[len(self.starts)] = None
             self.starts.append(token.start())
             self.ends.append(token.end())
         return True
@@ -288,11 +288,7 @@ class _Tokens:
         if number in self._closing:
             while self._closing[number] is None and self.has(len(self.starts)):
                 pass
-        last = self._closing.get(number, number)
-        if last is None:
-            return None
-        unended = bisect_left(self._unended, number)
-        return None if any(token <= last for token in self._unended[unended : unended + 1]) else last
+        return self._closing.get(number, number)
 
 
 def _last_lines(tokens: _Tokens, start: int, ends: Sequence[int], index: int) -> Iterator[int]:

@@ -15,6 +15,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from sandboxes.backends.owners import start_time
+
 _HIERARCHIES = (Path("/sys/fs/cgroup/pids"), Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup"))
 """Where the controllers lie: version 1, which has a place for each, and version 2."""
 _NAME = "octopack-"
@@ -83,15 +85,6 @@ class ControlGroup:
 def _remove_orphans(parent: Path) -> None:
     """Remove the empty groups of processes that were killed before they could."""
     for folder in parent.glob(f"{_NAME}*"):
-        if not _lives(folder.name.removeprefix(_NAME).partition("-")[0]):
+        if start_time(folder.name.removeprefix(_NAME).partition("-")[0]) is None:
             with contextlib.suppress(OSError):
                 folder.rmdir()
-
-
-def _lives(pid: str) -> bool:
-    """Whether there is such a process; one that has ended keeps its number until somebody asks for it."""
-    try:
-        state = Path("/proc", pid, "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state not in "ZX"

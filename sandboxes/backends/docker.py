@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sandboxes.backends import BackendOptions, Place, wanted_runtime
+from sandboxes.backends.owners import start_time
 from sandboxes.environment import octopack_version
 from sandboxes.errors import SandboxUnavailable, WorkerFault
 from sandboxes.payload import WARM, WORK, supervisor_zip
@@ -293,22 +294,12 @@ class _Container:
 
 def _owner() -> str:
     """This process, told apart from all others on this and other machines: boot, PID namespace, pid, start time."""
-    return ":".join((*_machine(), str(os.getpid()), _start_time(os.getpid()) or ""))
+    return ":".join((*_machine(), str(os.getpid()), start_time(os.getpid()) or ""))
 
 
 def _machine() -> tuple[str, str]:
     boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     return boot, str(Path("/proc/self/ns/pid").readlink())[5:-1]
-
-
-def _start_time(pid: int) -> str | None:
-    """When a process started, in ticks since boot; None where there is none, or a dead one not yet asked for."""
-    try:
-        # the command's name, in parentheses, may hold spaces; state and start time are the 1st and 20th field after it
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if fields[0] in "ZX" else fields[19]
 
 
 def owned_containers(client: DockerClient, of_this_process: bool = False) -> Iterator[tuple[Any, bool]]:
@@ -319,7 +310,7 @@ def owned_containers(client: DockerClient, of_this_process: bool = False) -> Ite
             continue
         *machine, pid, started = owner.split(":")
         if tuple(machine) == _machine():
-            yield container, _start_time(int(pid)) == started
+            yield container, start_time(int(pid)) == started
 
 
 def _remove_orphans(client: DockerClient) -> None:

@@ -21,7 +21,7 @@ def own_cluster() -> Iterator[Any]:
                 address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=100 << 20
             )
             break
-        except Exception:  # Ray gives itself half a minute to start, which may be too little on a busy machine
+        except Exception:  # all that Ray raises where its half a minute to start was too little on a busy machine
             ray.shutdown()
             if not attempts_left:
                 raise
